@@ -1,0 +1,1 @@
+"""Watch: Prometheus exporters of a small Docker Swarm and of the Traefik in front of it."""

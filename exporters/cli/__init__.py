@@ -1,0 +1,1 @@
+"""Console scripts of the exporters: no logic, only wiring."""

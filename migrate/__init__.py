@@ -1,0 +1,1 @@
+"""Migrate: free a single-host app to run replicated on a Swarm."""
