@@ -1,0 +1,1 @@
+"""`./run demo`: a person's first sight of Swarmstead, on real parts."""
