@@ -1,0 +1,99 @@
+"""Between two tests: everything back to how `up` left it, in as little time as that takes."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import EngineError, LabError
+from lab.process import signal_all
+
+if TYPE_CHECKING:
+    from lab.cluster import Lab
+    from lab.node import Node
+
+__all__ = ["reset"]
+
+_PARTS = (("services", "ID"), ("networks", "Id"), ("secrets", "ID"), ("configs", "ID"))
+_BUILT_IN = {"bridge", "host", "none", "ingress", "docker_gwbridge"}
+_PATIENCE = 20.0  # seconds; a task takes its stop_grace_period, unless its container is removed by force
+
+
+def reset(lab: Lab) -> None:
+    """Revive and heal the nodes, restore their availability and labels, remove all that was deployed.
+
+    Raises LabError where the lab does not come back.
+    """
+    lab.each(_revive)
+    lab.wait_ready()
+    engine = lab.leader().engine
+    _restore_nodes(lab)
+    for kind, key in _PARTS[:1]:
+        _remove_all(engine.call, kind, key)
+    lab.each(_clean)
+    for kind, key in _PARTS[1:]:
+        _remove_all(engine.call, kind, key)
+    lab.each(_clean)
+
+
+def _revive(node: Node) -> None:
+    signal_all(node.members, signal.SIGCONT)
+    node.heal()
+    if node.dockerd is None:
+        node.start()
+
+
+def _restore_nodes(lab: Lab) -> None:
+    call = lab.leader().engine.call
+    for name, row in lab.swarm_nodes().items():
+        role = "manager" if lab.node(name) in lab.managers else "worker"
+        spec = {"Role": role, "Availability": "active", "Labels": {}}
+        if {**spec, "Labels": row["Spec"].get("Labels") or {}} != {**spec} or any(
+            row["Spec"][key] != spec[key] for key in ("Role", "Availability")
+        ):
+            call("POST", f"/nodes/{row['ID']}/update?version={row['Version']['Index']}", spec)
+
+
+def _remove_all(call: Callable[..., Any], kind: str, key: str) -> None:
+    """Remove every object of a kind; a network is in use until its last task is gone."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        rows = [row for row in call("GET", f"/{kind}") or [] if row.get("Name") not in _BUILT_IN]
+        if not rows:
+            return
+        for row in rows:
+            try:
+                call("DELETE", f"/{kind}/{row[key]}")
+            except EngineError as refused:
+                if time.monotonic() > deadline:
+                    raise LabError(f"Could not remove {kind} {row[key]}: {refused.what}") from refused
+        time.sleep(0.1)
+
+
+def _clean(node: Node) -> None:
+    """Remove the node's containers and volumes, and wait until they are gone."""
+    call = node.engine.call
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        containers = call("GET", "/containers/json?all=1") or []
+        volumes = (call("GET", "/volumes") or {}).get("Volumes") or []
+        if not containers and not volumes:
+            return
+        if time.monotonic() > deadline:
+            raise LabError(f"Containers or volumes of {node.name} do not go away")
+        for url in [
+            *(f"/containers/{row['Id']}?force=1&v=1" for row in containers),
+            *(f"/volumes/{row['Name']}?force=1" for row in volumes),
+        ]:
+            _delete(call, url)
+        time.sleep(0.05)
+
+
+def _delete(call: Callable[..., Any], url: str) -> None:
+    try:
+        call("DELETE", url)
+    except EngineError as refused:
+        if not refused.status:  # the engine is gone; anything else is asked again
+            raise
