@@ -169,7 +169,11 @@ class Lab:
         def ready() -> bool:
             states.clear()
             states.update({name: row["Status"]["State"] for name, row in self.swarm_nodes().items()})
-            return len(states) >= len(self.nodes) and set(states.values()) == {"ready"}
+            return (
+                len(states) >= len(self.nodes)
+                and set(states.values()) == {"ready"}
+                and all(self.each(Node.has_joined))  # the Swarm may not have noticed yet that it was off
+            )
 
         if not wait_until(ready, timeout=timeout, every=0.1):
             raise LabError(f"Not every node of lab {self.name} is ready: {states or 'no manager answers'}")

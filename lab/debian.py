@@ -9,7 +9,7 @@ from pathlib import Path
 from lab.errors import CommandFailed, LabError
 from lab.process import run
 
-__all__ = ["Package", "alternatives", "closure", "files", "installed", "parse"]
+__all__ = ["Package", "alternatives", "closure", "files", "folders", "installed", "parse"]
 
 _DPKG = Path("/var/lib/dpkg")
 _FORMAT = (
@@ -94,6 +94,15 @@ def files(packages: Iterable[Package]) -> Iterator[Path]:
                 yield path
                 if path.suffix == ".py":  # compiled already, so that a start costs no CPU
                     yield from path.parent.glob(f"__pycache__/{path.stem}.cpython-*.pyc")
+
+
+def folders(packages: Iterable[Package]) -> Iterator[Path]:
+    """Yield the folders below /var that the packages made: logs, spools, sessions."""
+    for package in packages:
+        for line in _file_list(package).read_text().splitlines():
+            path = Path(line)
+            if line.startswith("/var/") and path.is_dir() and not path.is_symlink():
+                yield path
 
 
 def _file_list(package: Package) -> Path:

@@ -19,7 +19,7 @@ from lab.recipes import Recipe, recipe
 
 __all__ = ["Archive", "base_image", "build", "cache_folder", "spread"]
 
-_EDITION = 1  # raise it when what is written below changes: cached archives are made anew then
+_EDITION = 2  # raise it when what is written below changes: cached archives are made anew then
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _FOLDERS = ("dev", "etc", "home", "opt", "proc", "root", "run", "srv", "sys", "usr", "var", "var/cache",
             "var/lib", "var/log", *(f"usr/{name}" for name in _MERGED))  # fmt: skip
@@ -125,12 +125,13 @@ def _write_layer(path: Path, wanted: Recipe, packages: Sequence[debian.Package])
     chosen = set(debian.files(packages))
     chosen |= set(debian.alternatives(chosen))
     chosen |= set(_extra(wanted))
+    chosen |= set(debian.folders(packages))
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
     chosen |= {bundle} if bundle.exists() else set()
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as layer:
         _add_skeleton(layer, wanted)
         ours = {Path("/", name) for name in layer.getnames()}
-        for file in sorted(chosen - ours):
+        for file in sorted(path for path in chosen - ours if path.name not in wanted.without):
             layer.add(file, str(file).lstrip("/"), recursive=False, filter=_plain)
 
 
@@ -152,6 +153,8 @@ def _add_skeleton(layer: tarfile.TarFile, wanted: Recipe) -> None:
     _add_link(layer, "var/run", "../run")
     for name, text in _accounts(wanted).items():
         _add_bytes(layer, f"etc/{name}", text.encode())
+    for folder in wanted.folders:
+        _add_folder(layer, folder, uid=_USERS["www-data"])
     for user, uid in wanted.users.items():
         for folder in ("lib", "log"):
             _add_folder(layer, f"var/{folder}/{user}", uid=uid)

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab import cgroups, machine, network
 from lab.engine import Engine
-from lab.errors import LabError
+from lab.errors import EngineError, LabError
 from lab.process import clean_environment, run, signal_all, state_of, wait_until
 from lab.state import Record, home
 
@@ -58,6 +58,13 @@ class Node:
         if pid is None:
             return "down"
         return "paused" if state_of(pid) in {"T", "t"} else "up"
+
+    def has_joined(self) -> bool:
+        """Return whether the node itself says that it is an active part of a Swarm."""
+        try:
+            return bool(self.engine.call("GET", "/info", timeout=5)["Swarm"]["LocalNodeState"] == "active")
+        except EngineError:
+            return False
 
     def members(self) -> set[int]:
         """Return the ids of all processes of the node: engine, containers, and what `exec` started."""

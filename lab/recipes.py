@@ -24,6 +24,10 @@ class Recipe:
     """Packages that go in where this machine has them."""
     extra: tuple[str, ...] = ()
     """Files or folders that the packages' install scripts made, so that no package lists them."""
+    folders: tuple[str, ...] = ()
+    """Folders for www-data, as /run/php, which a booting machine would make."""
+    without: tuple[str, ...] = ()
+    """Names of files that are left out: large, and of no use in a container."""
     users: dict[str, int] = field(default_factory=dict)
     """Users beside root, www-data (33), app (10001) and nobody."""
 
@@ -48,6 +52,7 @@ RECIPES = {
             ("nginx-light", "php-redis", "php8.2-cli", "php8.2-fpm"),
             optional=("php8.2-gd", "php8.2-mbstring", "php8.2-curl", "php8.2-sqlite3", "php8.2-xml"),
             extra=("/etc/php", "/etc/nginx/modules-enabled"),
+            folders=("run/php",),
         ),
         Recipe("redis", ("redis-server", "redis-tools"), users={"redis": 999}),
         Recipe("nginx", ("nginx-light",), extra=("/etc/nginx/modules-enabled",)),
@@ -56,6 +61,7 @@ RECIPES = {
             "prometheus",
             ("prometheus",),
             optional=("prometheus-alertmanager", "prometheus-node-exporter"),
+            without=("amtool", "promtool"),
             users={"prometheus": 999},
         ),
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import EngineError, LabError
-from lab.process import signal_all
+from lab.process import signal_all, wait_until
 
 if TYPE_CHECKING:
     from lab.cluster import Lab
@@ -36,6 +36,17 @@ def reset(lab: Lab) -> None:
     for kind, key in _PARTS[1:]:
         _remove_all(engine.call, kind, key)
     lab.each(_clean)
+    _await_tasks(engine.call)
+
+
+def _await_tasks(call: Callable[..., Any]) -> None:
+    """Wait until the tasks of removed services are gone, too; Engine 20.10 never forgets those of jobs."""
+
+    def gone() -> bool:
+        return all("JobIteration" in task for task in call("GET", "/tasks") or [])
+
+    if not wait_until(gone, timeout=_PATIENCE, every=0.1):
+        raise LabError("Tasks of removed services do not go away")
 
 
 def _revive(node: Node) -> None:
