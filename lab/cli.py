@@ -15,7 +15,7 @@ from lab import images
 from lab.cluster import Lab
 from lab.node import Node
 from lab.recipes import RECIPES
-from lab.state import DEFAULT_NAME, MOST_NODES, names
+from lab.state import DEFAULT_NAME, MOST_NODES, Record, names
 from lab.status import as_table, status_of
 from lab.teardown import take_down
 from swarmstead.command import run
@@ -78,7 +78,8 @@ def down(*, name: str) -> None:
 @click.option("--name", help="Only this lab.  [default: all]")
 def status(*, as_json: bool, name: str | None) -> None:
     """Show the labs: each node as it is, and as the Swarm sees it."""
-    found = [status_of(Lab.find(one)) for one in ([name] if name else names())]
+    wanted = [name] if name else [one for one in names() if Record.load(one)]
+    found = [status_of(Lab.find(one)) for one in wanted]
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:

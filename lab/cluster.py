@@ -62,7 +62,7 @@ class Lab:
             raise LabUnavailable(missing)
         record = _claim(name, nodes, managers)
         try:
-            with locked(home(name) / "lock"):
+            with locked(home(name)):
                 lab = cls(record)
                 lab._boot(settings or {}, heartbeat)
         except BaseException:
@@ -236,7 +236,7 @@ def _check(nodes: int, managers: int) -> None:
 def _claim(name: str, nodes: int, managers: int) -> Record:
     """Take the name and a free number; the record is on disk before anything else is made."""
     root().mkdir(parents=True, exist_ok=True)
-    with locked(root() / ".lock"):
+    with locked(root()):
         if home(name).exists():
             raise LabError(f"There is a lab named {name} already", f"Remove it: lab down --name {name}")
         taken = [record.number for other in names() if (record := Record.load(other))]

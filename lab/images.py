@@ -19,7 +19,7 @@ from lab.recipes import Recipe, recipe
 
 __all__ = ["Archive", "base_image", "build", "cache_folder", "spread"]
 
-_EDITION = 2  # raise it when what is written below changes: cached archives are made anew then
+_EDITION = 3  # raise it when what is written below changes: cached archives are made anew then
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _FOLDERS = ("dev", "etc", "home", "opt", "proc", "root", "run", "srv", "sys", "usr", "var", "var/cache",
             "var/lib", "var/log", *(f"usr/{name}" for name in _MERGED))  # fmt: skip
@@ -130,17 +130,22 @@ def _write_layer(path: Path, wanted: Recipe, packages: Sequence[debian.Package])
     chosen |= {bundle} if bundle.exists() else set()
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as layer:
         _add_skeleton(layer, wanted)
+        plain = _plain(_USERS | wanted.users)
         ours = {Path("/", name) for name in layer.getnames()}
-        for file in sorted(path for path in chosen - ours if path.name not in wanted.without):
-            layer.add(file, str(file).lstrip("/"), recursive=False, filter=_plain)
+        for file in sorted(path for path in chosen - ours if not wanted.leaves_out(path)):
+            layer.add(file, str(file).lstrip("/"), recursive=False, filter=plain)
 
 
-def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Give the file to root and let everyone read it: users of the host mean nothing in the image."""
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = ""
-    entry.mode |= 0o444
-    return entry
+def _plain(users: Mapping[str, int]) -> Callable[[tarfile.TarInfo], tarfile.TarInfo]:
+    """Return what gives a file to the image's user of the same name, else to root, and lets all read it."""
+
+    def fit(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = users.get(entry.uname, 0)
+        entry.uname = entry.gname = ""
+        entry.mode |= 0o444
+        return entry
+
+    return fit
 
 
 def _add_skeleton(layer: tarfile.TarFile, wanted: Recipe) -> None:

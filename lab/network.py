@@ -4,15 +4,16 @@ import contextlib
 import ipaddress
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from lab.errors import CommandFailed
+from lab.errors import CommandFailed, LabError
 from lab.process import run
 from lab.state import Record
 
 __all__ = [
     "add_bridge",
     "cut_peer",
+    "first_free",
     "free_number",
     "plug",
     "remove_all",
@@ -35,9 +36,16 @@ def _ip(*lines: str) -> None:
 
 def free_number(taken: Iterable[int]) -> int:
     """Return a lab number that no lab, link, address or route of this machine uses."""
-    numbers = set(taken)
     links = {link["ifname"] for link in json.loads(run(["ip", "-j", "link"]))}
     routes = json.loads(run(["ip", "-j", "route", "show", "table", "all"]) or "[]")
+    return first_free(set(taken), links, routes)
+
+
+def first_free(numbers: set[int], links: set[str], routes: Iterable[Mapping[str, str]]) -> int:
+    """Return the first number that is not in `numbers`, and whose link and subnet nobody has.
+
+    routes: as `ip -j route` gives them. Raises LabError where there is none.
+    """
     nets = [
         net for route in routes if (net := _network(route.get("dst", ""))) is not None and net.prefixlen > 0
     ]
@@ -46,7 +54,7 @@ def free_number(taken: Iterable[int]) -> int:
         free = number not in numbers and f"swl{number}" not in links
         if free and not any(ours.overlaps(net) for net in nets):
             return number
-    raise CommandFailed(["ip", "route"], None, "", "no subnet from 10.77.0.0/24 to 10.255.0.0/24 is free")
+    raise LabError("No subnet from 10.77.0.0/24 to 10.255.0.0/24 is free here")
 
 
 def _network(text: str) -> ipaddress.IPv4Network | None:

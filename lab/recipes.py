@@ -1,6 +1,7 @@
 """The base images a lab can make, each from Debian packages that this machine has installed."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lab.errors import LabError
 
@@ -27,9 +28,13 @@ class Recipe:
     folders: tuple[str, ...] = ()
     """Folders for www-data, as /run/php, which a booting machine would make."""
     without: tuple[str, ...] = ()
-    """Names of files that are left out: large, and of no use in a container."""
+    """Files and folders that are left out: large, and of no use in a container."""
     users: dict[str, int] = field(default_factory=dict)
     """Users beside root, www-data (33), app (10001) and nobody."""
+
+    def leaves_out(self, path: Path) -> bool:
+        """Return whether the file stays out of the image."""
+        return any(path.is_relative_to(each) for each in self.without)
 
     @property
     def tag(self) -> str:
@@ -61,7 +66,7 @@ RECIPES = {
             "prometheus",
             ("prometheus",),
             optional=("prometheus-alertmanager", "prometheus-node-exporter"),
-            without=("amtool", "promtool"),
+            without=("/usr/bin/amtool", "/usr/bin/promtool", "/usr/share/javascript"),
             users={"prometheus": 999},
         ),
     )

@@ -96,16 +96,25 @@ class Record:
 
 
 @contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def locked(path: Path, *, timeout: float = 60) -> Iterator[None]:
-    """Hold the file's lock; the kernel lets go of it when we die.
+    """Hold the folder's lock; the kernel lets go of it when we die.
 
     Raises LabError where another process holds it for longer than `timeout` seconds.
     """
-    with path.open("a") as file:
+    with _opened(path) as folder:
         deadline = time.monotonic() + timeout
         while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError as busy:
                 if time.monotonic() > deadline:

@@ -12,7 +12,7 @@ from pathlib import Path
 from lab import cgroups, network
 from lab.errors import LabError
 from lab.process import run, signal_all, wait_until
-from lab.state import Record, home, locked, root
+from lab.state import Record, home, locked
 
 __all__ = ["take_down"]
 
@@ -26,7 +26,7 @@ def take_down(name: str) -> bool:
     folder = home(name)
     tree = cgroups.read_tree()
     there = folder.exists() or any(group.exists() for group in tree.groups(name))
-    lock = locked(folder / "lock") if folder.exists() else contextlib.nullcontext()
+    lock = locked(folder) if folder.exists() else contextlib.nullcontext()
     with lock:
         _end(tree, name)
         record = Record.load(name)
@@ -40,8 +40,6 @@ def take_down(name: str) -> bool:
         raise LabError(
             f"Lab {name} is not wholly gone; left: {', '.join(left)}", f"Try again: lab down --name {name}"
         )
-    with contextlib.suppress(OSError):
-        root().rmdir()
     return there
 
 

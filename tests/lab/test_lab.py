@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -138,7 +138,15 @@ def test_exec_runs_inside_and_dies_with_the_node(lab: Lab) -> None:
 # Faults
 
 
-def test_killed_shows_down_and_start_brings_it_back(lab: Lab) -> None:
+@pytest.fixture(scope="module")
+def hasty_lab(lab_machine: None) -> Iterator[Lab]:
+    """A lab that calls a node Down after some 4 seconds, where the engine's own 12 to 15 teach nothing."""
+    with Lab.up(name=f"test-h{os.getpid()}", heartbeat=1) as running:
+        yield running
+
+
+def test_killed_shows_down_and_start_brings_it_back(hasty_lab: Lab) -> None:
+    lab = hasty_lab
     base = lab.load_base("python")
     lab.docker(
         "service", "create", "-d", "--name", "web", "--mode", "global", "--no-resolve-image", base, *_SERVE
@@ -166,7 +174,9 @@ def test_dockerd_alone_can_die(lab: Lab) -> None:
     assert node.anchor == anchor
 
 
-def test_a_hung_node_and_a_cut_one_show_down_and_come_back(lab: Lab) -> None:
+def test_a_hung_node_and_a_cut_one_show_down_and_come_back(hasty_lab: Lab) -> None:
+    lab = hasty_lab
+    lab.reset()
     lab.node("n2").pause()
     lab.node("n3").partition()
     assert lab.node("n2").state == "paused"
