@@ -198,12 +198,12 @@ class Lab:
     # Images
 
     def load_base(self, name: str) -> str:
-        """Give every node the base image of recipe `name`, and return its tag, as `lab/python:bookworm`.
+        """Give every living node the base image of recipe `name`; return its tag, as `lab/python:bookworm`.
 
         Raises LabError where there is no such recipe or its Debian packages are not installed here.
         """
         archive = images.base_image(name)
-        self.each(archive.load_into)
+        self.each(archive.load_into, self._living())
         return archive.tag
 
     def build(
@@ -215,15 +215,21 @@ class Lab:
         build_args: Mapping[str, str] | None = None,
         timeout: float = 600,
     ) -> None:
-        """Build an image as `docker build` does, and give it to every node.
+        """Build an image as `docker build` does, and give it to every living node.
 
         timeout: seconds for the build.
         Raises CommandFailed, with the build's output.
         """
-        builder = next((node for node in self.nodes if node.state == "up"), self.nodes[0])
+        builder, *others = self._living()
         images.build(builder, context, tag, dockerfile, build_args or {}, timeout)
-        others = [node for node in self.nodes if node is not builder and node.state == "up"]
         images.spread(builder, others, tag, self.each)
+
+    def _living(self) -> list[Node]:
+        """Return the nodes that can be given something. Raises LabError where there is none."""
+        living = [node for node in self.nodes if node.state == "up"]
+        if not living:
+            raise LabError(f"No node of lab {self.name} is up", "Start one: lab start n1")
+        return living
 
 
 def _check(nodes: int, managers: int) -> None:

@@ -165,7 +165,7 @@ def test_killed_shows_down_and_start_brings_it_back(hasty_lab: Lab) -> None:
 def test_dockerd_alone_can_die(lab: Lab) -> None:
     base = lab.load_base("python")
     node = lab.node("n2")
-    node.docker("run", "-d", "--name", "lives", base, "sleep", "600")
+    node.docker("run", "-d", "--stop-timeout", "1", base, "sleep", "600")
     anchor = node.anchor
     node.kill(only_dockerd=True)
     assert node.state == "down"
