@@ -1,0 +1,6 @@
+<?php
+require 'session.php';
+
+$_SESSION = [];
+session_destroy();
+go('/');
