@@ -1,8 +1,7 @@
 """All labs of this machine."""
 
-from pathlib import Path
-
-from lab.state import Record, names
+from lab.process import state_of
+from lab.state import Record, locked, names, root
 from lab.teardown import take_down
 
 __all__ = ["sweep"]
@@ -13,11 +12,15 @@ def sweep(prefix: str) -> list[str]:
 
     For labs that live no longer than the process that made them, as those of tests.
     """
-    swept = []
-    for name in names():
-        record = Record.load(name)
-        orphan = record is None or not Path(f"/proc/{record.owner}").exists()
-        if name.startswith(prefix) and orphan:
-            take_down(name)
-            swept.append(name)
-    return swept
+    if not root().is_dir():
+        return []
+    with locked(root()):  # a lab just being made has its folder a moment before its record
+        orphans = [name for name in names() if name.startswith(prefix) and _is_orphan(name)]
+    for name in orphans:
+        take_down(name)
+    return orphans
+
+
+def _is_orphan(name: str) -> bool:
+    record = Record.load(name)
+    return record is None or state_of(record.owner) in {"", "Z"}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["reset"]
 
-_PARTS = (("services", "ID"), ("networks", "Id"), ("secrets", "ID"), ("configs", "ID"))
+_HELD_BY_SERVICES = (("networks", "Id"), ("secrets", "ID"), ("configs", "ID"))
 _BUILT_IN = {"bridge", "host", "none", "ingress", "docker_gwbridge"}
 _PATIENCE = 20.0  # seconds; a task takes its stop_grace_period, unless its container is removed by force
 
@@ -30,12 +30,11 @@ def reset(lab: Lab) -> None:
     lab.wait_ready()
     engine = lab.leader().engine
     _restore_nodes(lab)
-    for kind, key in _PARTS[:1]:
+    _remove_all(engine.call, "services", "ID")
+    lab.each(_clean)  # by force: quicker than each task's own stop
+    for kind, key in _HELD_BY_SERVICES:
         _remove_all(engine.call, kind, key)
-    lab.each(_clean)
-    for kind, key in _PARTS[1:]:
-        _remove_all(engine.call, kind, key)
-    lab.each(_clean)
+    lab.each(_clean)  # what a task that was just being started has left
     _await_tasks(engine.call)
 
 
@@ -60,11 +59,10 @@ def _restore_nodes(lab: Lab) -> None:
     call = lab.leader().engine.call
     for name, row in lab.swarm_nodes().items():
         role = "manager" if lab.node(name) in lab.managers else "worker"
-        spec = {"Role": role, "Availability": "active", "Labels": {}}
-        if {**spec, "Labels": row["Spec"].get("Labels") or {}} != {**spec} or any(
-            row["Spec"][key] != spec[key] for key in ("Role", "Availability")
-        ):
-            call("POST", f"/nodes/{row['ID']}/update?version={row['Version']['Index']}", spec)
+        first = {"Role": role, "Availability": "active", "Labels": {}}
+        now = {"Role": row["Spec"]["Role"], "Availability": row["Spec"]["Availability"]}
+        if now | {"Labels": row["Spec"].get("Labels") or {}} != first:
+            call("POST", f"/nodes/{row['ID']}/update?version={row['Version']['Index']}", first)
 
 
 def _remove_all(call: Callable[..., Any], kind: str, key: str) -> None:
@@ -84,13 +82,14 @@ def _remove_all(call: Callable[..., Any], kind: str, key: str) -> None:
 
 
 def _clean(node: Node) -> None:
-    """Remove the node's containers and volumes, and wait until they are gone."""
+    """Remove the node's containers, volumes and own networks, and wait until they are gone."""
     call = node.engine.call
     deadline = time.monotonic() + _PATIENCE
     while True:
         containers = call("GET", "/containers/json?all=1") or []
         volumes = (call("GET", "/volumes") or {}).get("Volumes") or []
         if not containers and not volumes:
+            call("POST", "/networks/prune")
             return
         if time.monotonic() > deadline:
             raise LabError(f"Containers or volumes of {node.name} do not go away")

@@ -218,6 +218,7 @@ def test_reset_takes_all_away(lab: Lab) -> None:
     lab.docker("config", "create", "c", "-", stdin=b"x")
     lab.docker("node", "update", "--availability", "drain", "--label-add", "a=b", "n2")
     lab.node("n3").docker("volume", "create", "vol")
+    lab.node("n3").docker("network", "create", "local")
     lab.node("n3").docker("run", "-d", base, "sleep", "600")
     lab.node("n1").partition(lab.node("n2"))
     lab.node("n3").pause()
@@ -229,6 +230,7 @@ def test_reset_takes_all_away(lab: Lab) -> None:
     specs = {name: row["Spec"] for name, row in lab.swarm_nodes().items()}
     assert specs["n2"] == {"Labels": {}, "Role": "worker", "Availability": "active"}
     for node in lab.nodes:
+        assert "local" not in node.docker("network", "ls", "--format", "{{.Name}}").split()
         assert node.docker("ps", "-aq") == node.docker("volume", "ls", "-q") == ""
         assert node.state == "up"
         assert node.cuts == []
