@@ -3,6 +3,8 @@
 Names are unique over all commands, since each is one environment variable.
 """
 
+from pathlib import Path
+
 import click
 
 from swarmstead.settings import Setting
@@ -13,6 +15,40 @@ _ALL = [
     # Every command
     Setting("log-level", "How much to log.", "info", click.Choice(["debug", "info", "warning", "error"])),
     Setting("log-json", "Log one JSON object per line.", default=False, flag=True),
+    # swarm-exporter
+    Setting("listen", "Address and port to serve on.", ":9323", metavar="HOST:PORT"),
+    Setting("engine", "The engine: unix:///PATH or tcp://HOST:PORT. Else DOCKER_HOST, else its own socket."),
+    Setting(
+        "cluster",
+        "Whether to answer for the cluster: auto while this node leads it.",
+        "auto",
+        click.Choice(["auto", "always", "never"]),
+    ),
+    Setting("interval", "Seconds between two polls of the cluster, at least.", 1.5, click.FloatRange(0.1)),
+    Setting("cpu-budget", "Cores that polling may use in the mean.", 0.01, click.FloatRange(0.0001, 1)),
+    Setting(
+        "disk-interval",
+        "Seconds between two looks at the disk's use; 0 for never.",
+        900.0,
+        click.FloatRange(0),
+    ),
+    Setting(
+        "service-label",
+        "A service's label to show in swarm_service_labels; may be repeated.",
+        (),
+        multiple=True,
+    ),
+    Setting("node-label", "A node's label to show in swarm_node_labels; may be repeated.", (), multiple=True),
+    Setting(
+        "certificate",
+        "The node's swarm certificate: the host's /var/lib/docker/swarm/certificates/swarm-node.crt.",
+        type=click.Path(path_type=Path),
+    ),
+    Setting(
+        "web-config",
+        "Web config file as Prometheus's exporters take it: TLS and basic auth.",
+        type=click.Path(dir_okay=False),
+    ),
 ]
 
 TABLE: dict[str, Setting] = {setting.name: setting for setting in _ALL}

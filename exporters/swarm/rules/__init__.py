@@ -1,0 +1,1 @@
+"""Swarmkit's rules as pure functions over the engine's records: no socket, no clock."""

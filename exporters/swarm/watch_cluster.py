@@ -1,0 +1,206 @@
+"""Watches the cluster through this node's manager, and answers for it while this node leads.
+
+Tasks have no events, so they are polled: as often as the budget allows, sooner when an event hints at a
+change. Answers with the same bytes as before cost no decoding and no rendering.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from exporters.engine import Cluster, Engine, EngineError, Node
+from exporters.swarm.board import Board
+from exporters.swarm.kinds import cluster
+from exporters.swarm.render import ClusterPage, section
+from exporters.swarm.rules.failures import FailureCounter
+from exporters.swarm.view import ClusterView
+from swarmstead.stop import Stop
+
+__all__ = ["ClusterWatch", "Pace", "pause"]
+
+WORKER_SECONDS: Final = 5.0
+_HINT_SECONDS: Final = 0.25
+_LONGEST_SECONDS: Final = 60.0
+_PATIENCE_SECONDS: Final = 3.0
+_STALE_SECONDS: Final = 15.0
+_FORBIDDEN_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often to poll. interval: seconds, at least; budget: cores that polling may use, in the mean."""
+
+    interval: float = 1.5
+    budget: float = 0.01
+
+
+def pause(pace: Pace, cost: float, *, hinted: bool = False) -> float:
+    """Return the seconds to wait after a poll that cost so many CPU seconds.
+
+    A hint shortens the interval, never the pause that the budget asks for.
+    """
+    least = _HINT_SECONDS if hinted else pace.interval
+    return min(max(least, cost / pace.budget), _LONGEST_SECONDS)
+
+
+class ClusterWatch:
+    """The thread that polls the managers.
+
+    identity: returns this node's ID, or "" while it is not known. details: returns the cluster's own record.
+    role: auto (answer while this node leads), always or never.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        board: Board,
+        page: ClusterPage,
+        pace: Pace,
+        *,
+        identity: Callable[[], str],
+        details: Callable[[], Cluster | None],
+        role: str = "auto",
+    ) -> None:
+        self._engine = engine
+        self._board = board
+        self._page = page
+        self._pace = pace
+        self._identity = identity
+        self._details = details
+        self._role = role
+        self._hint = threading.Event()
+        self._lock = threading.Lock()
+        self._failures: FailureCounter | None = None
+        self._is_manager = False
+        self._read_at = 0.0
+        self._asking_since: float | None = None
+        self._details_shown: Cluster | None = None
+
+    def hint(self) -> None:
+        """Say that something may have changed."""
+        self._hint.set()
+
+    def run(self, stop: Stop) -> None:
+        """Poll until asked to stop."""
+        while not stop.requested:
+            cpu = time.thread_time()
+            wait = self.poll()
+            cost = time.thread_time() - cpu
+            self._wait(stop, cost, wait)
+
+    def _wait(self, stop: Stop, cost: float, wait: float | None) -> None:
+        longest = pause(self._pace, cost) if wait is None else wait
+        self._board.stats.interval = longest
+        begun = time.monotonic()
+        self._hint.wait(longest)
+        if self._hint.is_set():
+            left = pause(self._pace, cost, hinted=True) - (time.monotonic() - begun)
+            if left > 0:
+                stop.wait(min(left, longest))
+            self._hint.clear()
+
+    def poll(self) -> float | None:
+        """Poll once; return the seconds to wait if they are others than the pace's."""
+        if self._role == "never":
+            return _LONGEST_SECONDS
+        began = time.monotonic()
+        try:
+            self._asking_since = began
+            nodes, nodes_changed = self._engine.nodes()
+            self._asking_since = None
+            self._is_manager = True
+            self._board.answered()
+            if self._leads(nodes):
+                self._answer(nodes, changed=nodes_changed)
+            else:
+                self._withdraw()
+        except EngineError as error:
+            self._asking_since = None
+            return self._failed(error, began)
+        self._read_at = time.monotonic()
+        self._board.polled("cluster", began)
+        self._board.stats.unchanged = sum(
+            answer.skipped
+            for answer in (
+                self._engine.nodes_answer,
+                self._engine.services_answer,
+                self._engine.tasks_answer,
+            )
+        )
+        self._board.compose(only_if_due=True)
+        return None
+
+    def _leads(self, nodes: list[Node]) -> bool:
+        if self._role == "always":
+            return True
+        mine = self._identity()
+        return any(
+            node.id == mine and node.manager_status is not None and node.manager_status.leader
+            for node in nodes
+        )
+
+    def _answer(self, nodes: list[Node], *, changed: bool) -> None:
+        services, services_changed = self._engine.services()
+        tasks, tasks_changed = self._engine.tasks()
+        details = self._details()
+        now = time.time()
+        fresh = self._failures is None
+        if not (
+            changed
+            or services_changed
+            or tasks_changed
+            or fresh
+            or details is not self._details_shown
+            or now >= self._page.until
+            or not self._board.stats.source
+        ):
+            return
+        if self._failures is None:
+            self._failures = FailureCounter()
+        self._details_shown = details
+        view = ClusterView.of(nodes, services, tasks, self._failures, now, details)
+        sections = self._page.render(view)
+        with self._lock:
+            self._board.stats.source = True
+            self._board.show("cluster", sections)
+
+    def _failed(self, error: EngineError, began: float) -> float | None:
+        if error.kind == "not_manager":
+            self._is_manager = False
+            self._board.answered()
+            self._withdraw()
+            # A worker says so at every asking: that is its answer, not a failure.
+            self._board.polled("cluster", began)
+            self._board.stats.data_at.pop("cluster", None)
+            return WORKER_SECONDS
+        self._board.polled("cluster", began, error)
+        if error.kind == "no_leader":
+            self._withdraw(lost=True)
+        elif error.kind == "http_403":
+            self._withdraw()
+            return _FORBIDDEN_SECONDS
+        elif time.monotonic() - self._read_at > _STALE_SECONDS or error.kind == "refused":
+            self._withdraw()
+        return None
+
+    def _withdraw(self, *, lost: bool = False) -> None:
+        """Take back all that was said of the cluster; say that there is no quorum, if so."""
+        with self._lock:
+            self._failures = self._failures if lost else None
+            self._board.stats.source = False
+            self._board.show("cluster", [section(cluster.METRICS, cluster.lost())] if lost else [])
+
+    def judge(self, *, engine_up: bool) -> None:
+        """Judge, from another thread, a call that does not come back.
+
+        Managers give their cluster 20 s before they say that it has no leader. An engine that answers its
+        ping while its node list hangs has none: nothing that was said of the cluster can be stood by.
+        """
+        since = self._asking_since
+        now = time.monotonic()
+        if since is not None and now - since > _PATIENCE_SECONDS:
+            self._withdraw(lost=engine_up and self._is_manager)
+        elif self._board.stats.source and now - self._read_at > _STALE_SECONDS:
+            self._withdraw()
