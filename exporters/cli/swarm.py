@@ -32,9 +32,36 @@ def split_listen(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def ask_health(host: str, port: int, *, tls: bool) -> int:
+    """Ask an exporter on this machine for its health and print its words; return 0 when it is well, else 1."""
+    import http.client  # noqa: PLC0415 - not a byte of it in the serving process
+
+    local = "127.0.0.1" if host in ("", "0.0.0.0") else "::1" if host == "::" else host  # noqa: S104
+    connection: http.client.HTTPConnection
+    if tls:
+        import ssl  # noqa: PLC0415
+
+        # It is our own listener on this machine, whose certificate names another host.
+        context = ssl._create_unverified_context()  # noqa: S323, SLF001
+        connection = http.client.HTTPSConnection(local, port, timeout=4, context=context)
+    else:
+        connection = http.client.HTTPConnection(local, port, timeout=4)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        click.echo(answer.read(1000).decode("utf-8", "replace").strip())
+    except OSError as error:
+        click.echo(f"no exporter answers on {local}:{port}: {error}")
+        return 1
+    finally:
+        connection.close()
+    return 0 if answer.status == http.HTTPStatus.OK else 1
+
+
 @click.command(name="swarm-exporter", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 @click.option("--once", "only_once", is_flag=True, help="Print one page of metrics and end.")
+@click.option("--probe", is_flag=True, help="Ask the exporter that runs here for /healthz; 0 if it is well.")
 @settings(
     TABLE,
     "listen",
@@ -50,7 +77,7 @@ def split_listen(text: str) -> tuple[str, int]:
     "log-level",
     "log-json",
 )
-def command(only_once: bool, **given: Any) -> int:
+def command(only_once: bool, probe: bool, **given: Any) -> int:
     r"""Export the state of a Docker Swarm to Prometheus.
 
     Run one on every node (a global service): the leader's answers for the cluster, each for its own engine.
@@ -59,6 +86,9 @@ def command(only_once: bool, **given: Any) -> int:
     docker stack deploy -c stacks/swarm-exporter.yml monitoring
     swarm-exporter --once | grep replicas
     """
+    host, port = split_listen(given["listen"])
+    if probe:
+        return ask_health(host, port, tls=given["web_config"] is not None)
     set_up_logging(level=given["log_level"], json_lines=given["log_json"])
     options = Options(
         parse_address(given["engine"], os.environ),
@@ -74,7 +104,6 @@ def command(only_once: bool, **given: Any) -> int:
         click.echo(once(options), nl=False)
         return 0
     web = load_web_config(Path(given["web_config"])) if given["web_config"] else None
-    host, port = split_listen(given["listen"])
     with stop_on_signals() as stop:
         serve(options, host, port, web, stop)
         # The runtime's way to end a service is no failure; Ctrl-C is told as such.
