@@ -1,0 +1,7 @@
+"""The dashboards, one file each."""
+
+from grafana.boards import cluster
+
+__all__ = ["BOARDS"]
+
+BOARDS = (cluster.BOARD,)
