@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from exporters.cli.probe import ask_health
 from exporters.engine import parse_address
 from exporters.exposition import load_web_config
 from exporters.swarm import Options, Pace, once, serve
@@ -30,32 +31,6 @@ def split_listen(text: str) -> tuple[str, int]:
     if not colon or not port.isdigit() or int(port) > _MOST_PORT:
         raise UsageError(f"is not HOST:PORT: {text}", subject="--listen")
     return host.strip("[]"), int(port)
-
-
-def ask_health(host: str, port: int, *, tls: bool) -> int:
-    """Ask an exporter on this machine for its health and print its words; return 0 when it is well, else 1."""
-    import http.client  # noqa: PLC0415 - not a byte of it in the serving process
-
-    local = "127.0.0.1" if host in ("", "0.0.0.0") else "::1" if host == "::" else host  # noqa: S104
-    connection: http.client.HTTPConnection
-    if tls:
-        import ssl  # noqa: PLC0415
-
-        # It is our own listener on this machine, whose certificate names another host.
-        context = ssl._create_unverified_context()  # noqa: S323, SLF001
-        connection = http.client.HTTPSConnection(local, port, timeout=4, context=context)
-    else:
-        connection = http.client.HTTPConnection(local, port, timeout=4)
-    try:
-        connection.request("GET", "/healthz")
-        answer = connection.getresponse()
-        click.echo(answer.read(1000).decode("utf-8", "replace").strip())
-    except OSError as error:
-        click.echo(f"no exporter answers on {local}:{port}: {error}")
-        return 1
-    finally:
-        connection.close()
-    return 0 if answer.status == http.HTTPStatus.OK else 1
 
 
 @click.command(name="swarm-exporter", context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,7 +63,9 @@ def command(only_once: bool, probe: bool, **given: Any) -> int:
     """
     host, port = split_listen(given["listen"])
     if probe:
-        return ask_health(host, port, tls=given["web_config"] is not None)
+        good, words = ask_health(host, port, tls=given["web_config"] is not None)
+        click.echo(words)
+        return 0 if good else 1
     set_up_logging(level=given["log_level"], json_lines=given["log_json"])
     options = Options(
         parse_address(given["engine"], os.environ),

@@ -38,9 +38,15 @@ class Health:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; an empty host means every address, of both families where there are two."""
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=128)
+        if not host and socket.has_dualstack_ipv6():
+            listener = socket.create_server(
+                ("::", port), family=socket.AF_INET6, backlog=128, dualstack_ipv6=True
+            )
+        else:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listener = socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         raise Refused(
             f"cannot listen: {error.strerror or error}",

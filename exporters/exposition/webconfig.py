@@ -15,7 +15,6 @@ do not do is refused rather than passed over::
 
 import base64
 import binascii
-import hashlib
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -67,6 +66,8 @@ class _Checker:
             return False
         if scheme.lower() != "basic" or not colon:
             return False
+        import hashlib  # noqa: PLC0415 - brings libcrypto along
+
         key = hashlib.sha256(header.encode("latin-1", "replace")).digest()
         if key in self._known:
             return self._known[key]
