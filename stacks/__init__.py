@@ -1,0 +1,1 @@
+"""The stack files that a person deploys, and the tool that names their configs by content."""
