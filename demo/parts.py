@@ -14,9 +14,18 @@ from textwrap import dedent
 from demo import entry
 from lab import Lab
 
-__all__ = ["S3Server", "deploy_entry", "deploy_stack", "make_edge_network", "start_quietly", "wait_for_port"]
+__all__ = [
+    "EDGE",
+    "MONITORING",
+    "S3Server",
+    "deploy_entry",
+    "deploy_stack",
+    "make_network",
+    "start_quietly",
+    "wait_for_port",
+]
 
-EDGE = "edge"
+EDGE, MONITORING = "edge", "monitoring"
 _PATIENCE_SECONDS = 30
 
 
@@ -48,20 +57,25 @@ def start_quietly(
         )
 
 
-def make_edge_network(lab: Lab) -> None:
-    """Make the overlay network that the entry shares with the apps behind it."""
-    lab.docker("network", "create", "--driver", "overlay", "--attachable", EDGE)
+def make_network(lab: Lab, name: str) -> None:
+    """Make an overlay network that stacks share."""
+    lab.docker("network", "create", "--driver", "overlay", "--attachable", name)
 
 
-def deploy_stack(
-    lab: Lab, name: str, file: Path, variables: Mapping[str, str] | None = None, node: str = "n1"
-) -> None:
-    """Run `docker stack deploy`; the file's variables come from `variables`."""
-    manager = lab.node(node)
-    environment = {**os.environ, "DOCKER_HOST": f"unix://{manager.socket}", **(variables or {})}
+def deploy_stack(lab: Lab, name: str, *files: Path, variables: Mapping[str, str] | None = None) -> None:
+    """Run `docker stack deploy` with the files merged; their variables come from `variables`."""
+    environment = {**lab.node("n1").environment(), **(variables or {})}
     docker = shutil.which("docker") or "docker"
     deployed = subprocess.run(
-        [docker, "stack", "deploy", "--resolve-image", "never", "-c", str(file), name],
+        [
+            docker,
+            "stack",
+            "deploy",
+            "--resolve-image",
+            "never",
+            *(f"--compose-file={file}" for file in files),
+            name,
+        ],
         env=environment,
         capture_output=True,
         text=True,

@@ -45,11 +45,13 @@ class Prometheus:
         running = self.value(f'max(swarm_service_running_replicas{{service="{service}"}})')
         if desired is not None and running is not None:
             shown["replicas"] = f"{running:.0f} running of {desired:.0f} desired"
-        for labels, state in self.query('swarm_node_state{state="ready"}'):
-            host = labels.get("hostname", "?")
-            here = self.query(
-                f'sum(swarm_engine_service_containers{{service="{service}",hostname="{host}",health!="unhealthy"}})'
+        here = {
+            labels.get("hostname", ""): count
+            for labels, count in self.query(
+                f'sum by (hostname) (swarm_engine_service_containers{{service="{service}",health!="unhealthy"}})'
             )
-            count = f"{here[0][1]:.0f} replicas" if here else "no word from its engine"
-            shown[f"node {host}"] = f"ready, {count}" if state else "DOWN"
+        }
+        for labels, ready in self.query('swarm_node_state{state="ready"}'):
+            host = labels.get("hostname", "")
+            shown[f"node {host}"] = f"ready, {here.get(host, 0):.0f} replicas" if ready else "DOWN"
         return shown
