@@ -1,7 +1,7 @@
 """A read-only Docker Engine API: connect, list, follow events; typed records of the fields we use."""
 
 from exporters.engine.address import Address, parse_address
-from exporters.engine.client import Engine
+from exporters.engine.client import CLUSTER_SECONDS, Engine
 from exporters.engine.errors import KINDS, EngineError
 from exporters.engine.records import (
     Cluster,
@@ -17,6 +17,7 @@ from exporters.engine.records import (
 )
 
 __all__ = [
+    "CLUSTER_SECONDS",
     "KINDS",
     "Address",
     "Cluster",

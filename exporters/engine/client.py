@@ -115,17 +115,17 @@ class Engine:
         self.version = "" if theirs is None else "{}.{}".format(*min(theirs, MOST))
         return self.version
 
-    def nodes(self) -> tuple[list[Node], bool]:
+    def nodes(self, deadline: float = CLUSTER_SECONDS) -> tuple[list[Node], bool]:
         """Return the nodes, and whether the answer differs from the last. Managers only."""
-        return self._list("/nodes", self.nodes_answer)
+        return self._list("/nodes", self.nodes_answer, deadline)
 
-    def services(self) -> tuple[list[Service], bool]:
+    def services(self, deadline: float = CLUSTER_SECONDS) -> tuple[list[Service], bool]:
         """Return the services, and whether the answer differs from the last. Managers only."""
-        return self._list("/services", self.services_answer)
+        return self._list("/services", self.services_answer, deadline)
 
-    def tasks(self) -> tuple[list[Task], bool]:
+    def tasks(self, deadline: float = CLUSTER_SECONDS) -> tuple[list[Task], bool]:
         """Return the tasks with their history, and whether the answer differs from the last. Managers only."""
-        return self._list("/tasks", self.tasks_answer)
+        return self._list("/tasks", self.tasks_answer, deadline)
 
     def info(self) -> Info:
         """Return what the engine says of itself; without quorum this too may take 20 s."""
@@ -171,11 +171,11 @@ class Engine:
     def _good(self, path: str, deadline: float) -> Answer:
         answer = self.wire.get(path, deadline)
         if answer.status != _OK:
-            raise EngineError.of_status(answer.status, _message(answer.body), f"GET {path}")
+            raise EngineError.of_status(answer.status, _message(answer.body), "GET " + path.partition("?")[0])
         return answer
 
-    def _list(self, path: str, known: Unchanged[_T]) -> tuple[_T, bool]:
-        return known.take(self._call(path, CLUSTER_SECONDS).body, f"GET {path}")
+    def _list(self, path: str, known: Unchanged[_T], deadline: float) -> tuple[_T, bool]:
+        return known.take(self._call(path, deadline).body, f"GET {path}")
 
     def _decode(self, decoder: "msgspec.json.Decoder[_T]", answer: Answer, subject: str) -> _T:
         try:

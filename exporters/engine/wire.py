@@ -107,6 +107,10 @@ class _Reader:
         return data
 
 
+def _subject(path: str) -> str:
+    return "GET " + path.partition("?")[0]
+
+
 class Wire:
     """A kept connection to an engine.
 
@@ -134,7 +138,7 @@ class Wire:
 
     def get(self, path: str, deadline: float) -> Answer:
         """Return the answer to a GET of this path, whatever its status."""
-        subject = f"GET {path}"
+        subject = _subject(path)
         reused = self._socket is not None
         reader: _Reader | None = None
         try:
@@ -159,7 +163,7 @@ class Wire:
         deadline: seconds for the head; silence: seconds without a byte after which it ends with a
         `timeout` error. It ends without an error when the engine ends it.
         """
-        subject = f"GET {path}"
+        subject = _subject(path)
         try:
             reader = self._ask(path, deadline)
             status, headers = self._head(reader, subject)
@@ -189,7 +193,7 @@ class Wire:
         self._socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: swarmstead\r\n\r\n".encode()
         )
-        return _Reader(self._socket, f"GET {path}", until, self._most)
+        return _Reader(self._socket, _subject(path), until, self._most)
 
     def _head(self, reader: _Reader, subject: str) -> tuple[int, dict[str, str]]:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from exporters.engine import Cluster, Engine, EngineError, Node
+from exporters.engine import CLUSTER_SECONDS, Cluster, Engine, EngineError, Node
 from exporters.swarm.board import Board
 from exporters.swarm.kinds import cluster
 from exporters.swarm.render import ClusterPage, section
@@ -25,6 +25,7 @@ _HINT_SECONDS: Final = 0.25
 _LONGEST_SECONDS: Final = 60.0
 _PATIENCE_SECONDS: Final = 3.0
 _STALE_SECONDS: Final = 15.0
+_LIST_SECONDS: Final = 12.0
 _FORBIDDEN_SECONDS: Final = 30.0
 
 
@@ -43,6 +44,16 @@ def pause(pace: Pace, cost: float, *, hinted: bool = False) -> float:
     """
     least = _HINT_SECONDS if hinted else pace.interval
     return min(max(least, cost / pace.budget), _LONGEST_SECONDS)
+
+
+def deadline(timeouts: int) -> float:
+    """Return the seconds that the next asking for the nodes may take, after so many that came to nothing.
+
+    A call that a manager had passed on to a leader who died hangs for 20 s, while one that begins after the
+    election is answered at once: so ask again, and again. Every sixth may take what the engine gives it, for
+    an engine that is slow and not in doubt.
+    """
+    return CLUSTER_SECONDS if timeouts % 6 == 5 else _PATIENCE_SECONDS  # noqa: PLR2004
 
 
 class ClusterWatch:
@@ -76,6 +87,7 @@ class ClusterWatch:
         self._is_manager = False
         self._read_at = 0.0
         self._asking_since: float | None = None
+        self._timeouts = 0
         self._details_shown: Cluster | None = None
 
     def hint(self) -> None:
@@ -106,10 +118,12 @@ class ClusterWatch:
         if self._role == "never":
             return _LONGEST_SECONDS
         began = time.monotonic()
-        try:
+        if self._asking_since is None:
             self._asking_since = began
-            nodes, nodes_changed = self._engine.nodes()
+        try:
+            nodes, nodes_changed = self._engine.nodes(deadline(self._timeouts))
             self._asking_since = None
+            self._timeouts = 0
             self._is_manager = True
             self._board.answered()
             if self._leads(nodes):
@@ -117,7 +131,6 @@ class ClusterWatch:
             else:
                 self._withdraw()
         except EngineError as error:
-            self._asking_since = None
             return self._failed(error, began)
         self._read_at = time.monotonic()
         self._board.polled("cluster", began)
@@ -142,8 +155,8 @@ class ClusterWatch:
         )
 
     def _answer(self, nodes: list[Node], *, changed: bool) -> None:
-        services, services_changed = self._engine.services()
-        tasks, tasks_changed = self._engine.tasks()
+        services, services_changed = self._engine.services(_LIST_SECONDS)
+        tasks, tasks_changed = self._engine.tasks(_LIST_SECONDS)
         details = self._details()
         now = time.time()
         fresh = self._failures is None
@@ -167,6 +180,11 @@ class ClusterWatch:
             self._board.show("cluster", sections)
 
     def _failed(self, error: EngineError, began: float) -> float | None:
+        if error.kind == "timeout":
+            self._timeouts += 1
+            self._board.polled("cluster", began, error)
+            return 0
+        self._asking_since, self._timeouts = None, 0
         if error.kind == "not_manager":
             self._is_manager = False
             self._board.answered()
@@ -200,7 +218,7 @@ class ClusterWatch:
         """
         since = self._asking_since
         now = time.monotonic()
-        if since is not None and now - since > _PATIENCE_SECONDS:
+        if since is not None and now - since >= _PATIENCE_SECONDS:
             self._withdraw(lost=engine_up and self._is_manager)
         elif self._board.stats.source and now - self._read_at > _STALE_SECONDS:
             self._withdraw()
