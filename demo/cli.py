@@ -26,7 +26,7 @@ _FOREVER_SECONDS = 1e9
 )
 @click.option("--clients", default=50, show_default=True, help="How many visitors keep on visiting.")
 @click.option("--name", default="demo", show_default=True, help="The lab's name.")
-def command(once: bool, figures: Path | None, clients: int, name: str) -> int:
+def command(*, once: bool, figures: Path | None, clients: int, name: str) -> int:
     """Move a PHP app from one host to a three-node Swarm under traffic, then kill a node.
 
     All parts are real and on this machine: three Docker engines joined to a Swarm, Redis, an S3 server,

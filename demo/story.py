@@ -179,7 +179,7 @@ class Story:
             lab.node("n3").kill()
             down = 'swarm_node_state{hostname="n3",state="down"} == 1'
             prometheus = self._prometheus
-            assert prometheus is not None  # noqa: S101 - _start_servers made it
+            assert prometheus is not None
             self._wait(
                 lambda: bool(prometheus.query(down)), _DOWN_PATIENCE_SECONDS, "n3 was not reported down"
             )
@@ -198,7 +198,7 @@ class Story:
     def _end_traffic(self) -> Report:
         with self._screen.step(CHECK) as note:
             traffic = self._traffic
-            assert traffic is not None  # noqa: S101 - _start_app made it
+            assert traffic is not None
             traffic.send_signal(signal.SIGTERM)
             traffic.wait(timeout=120)
             seen = json.loads((self._folder / "seen.json").read_text(encoding="utf-8"))

@@ -42,15 +42,12 @@ class Prometheus:
             value = self.value(expression)
             shown[name] = "–" if value is None else f"{value:.0f}"
         desired = self.value(f'max(swarm_service_desired_replicas{{service="{service}"}})')
-        running = self.value(f'max(swarm_service_running_replicas{{service="{service}"}})')
-        if desired is not None and running is not None:
-            shown["replicas"] = f"{running:.0f} running of {desired:.0f} desired"
-        here = {
-            labels.get("hostname", ""): count
-            for labels, count in self.query(
-                f'sum by (hostname) (swarm_engine_service_containers{{service="{service}",health!="unhealthy"}})'
-            )
-        }
+        up = self.value(f'max(swarm_service_running_replicas{{service="{service}"}})')
+        if desired is not None and up is not None:
+            shown["replicas"] = f"{up:.0f} running of {desired:.0f} desired"
+        running = f'swarm_engine_service_containers{{service="{service}",health!="unhealthy"}}'
+        rows = self.query(f"sum by (hostname) ({running})")
+        here = {labels.get("hostname", ""): count for labels, count in rows}
         for labels, ready in self.query('swarm_node_state{state="ready"}'):
             host = labels.get("hostname", "")
             shown[f"node {host}"] = f"ready, {here.get(host, 0):.0f} replicas" if ready else "DOWN"
