@@ -68,8 +68,8 @@ class FileSource:
     def __init__(self, root: Path, form: FileFormat, *, depth: int = 0, owner: int | None = None) -> None:
         self.root, self.form, self.depth = root, form, depth
         self._owner = owner
-        self._folders: list[int] = []
-        self._paths: list[Path] = []
+        self._folders: list[Path] = []
+        self._open = self._descriptor = -1
         self._flags = _FLAGS | os.O_NOATIME
 
     @property
@@ -91,57 +91,55 @@ class FileSource:
 
     def _usual_owner(self) -> int:
         owners: Counter[int] = Counter()
-        for _, _, name, folder in islice(self.entries(stamps=False), _SAMPLE):
-            if self.form.key_of(name) is not None:
-                try:
-                    owners[os.stat(name, dir_fd=self._folders[folder], follow_symlinks=False).st_uid] += 1
-                except OSError:
-                    continue
+        for folder in self._list_folders():
+            with os.scandir(folder) as listing:
+                for entry in islice(listing, _SAMPLE - owners.total()):
+                    if self.form.key_of(entry.name) is not None:
+                        owners[entry.stat(follow_symlinks=False).st_uid] += 1
+            if owners.total() >= _SAMPLE:
+                break
         return owners.most_common(1)[0][0] if owners else self.root.stat().st_uid
 
     def close(self) -> None:
-        """Close the folders."""
-        for folder in self._folders:
-            os.close(folder)
-        self._folders, self._paths = [], []
+        """Close the folder that is open for reading."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._open = -1, -1
 
-    def _open_folders(self) -> None:
-        self.close()
+    def _list_folders(self) -> list[Path]:
+        """Return the folders that hold files."""
         try:
             level = [self.root.resolve(strict=True)]
             for _ in range(self.depth):
-                level = [
-                    Path(entry.path)
-                    for path in level
-                    for entry in sorted(os.scandir(path), key=lambda entry: entry.name)
-                    if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
-                ]
-            for path in level:
-                self._folders.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-                self._paths.append(path)
+                level = [Path(entry.path) for path in level for entry in _subfolders(path)]
+            os.close(os.open(level[0] if level else self.root, os.O_RDONLY | os.O_DIRECTORY))
         except OSError as error:
-            raise InputError(
-                f"the session folder cannot be listed: {error.strerror}",
-                subject=str(error.filename or self.root),
-                hint="Run as root: session folders are readable by root only.",
-            ) from None
+            raise _unlistable(error, self.root) from None
+        return level
+
+    def _enter(self, folder: int) -> int:
+        """Return a descriptor of the folder to read files in."""
+        if folder != self._open:
+            self.close()
+            self._descriptor = os.open(self._folders[folder], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._open = folder
+        return self._descriptor
 
     def entries(self, *, stamps: bool = True) -> Iterator[Entry]:
         """Yield every file, folder by folder, in the folder's own order."""
-        self._open_folders()
-        for folder, descriptor in enumerate(self._folders):
-            # scandir rewinds the descriptor, which it shares with the one it is given.
-            with os.scandir(descriptor) as listing:
-                if not stamps:
-                    for entry in listing:
-                        yield entry.inode(), 0, entry.name, folder
-                    continue
-                for entry in listing:
-                    try:
-                        found = entry.stat(follow_symlinks=False)
-                    except FileNotFoundError:
-                        continue
-                    yield found.st_ino, found.st_ctime_ns, entry.name, folder
+        self.close()
+        self._folders = self._list_folders()
+        for folder, path in enumerate(self._folders):
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except OSError as error:
+                raise _unlistable(error, path) from None
+            try:
+                # By descriptor each look costs one component of a path, not all of them.
+                with os.scandir(descriptor) as listing:
+                    yield from _look(listing, folder) if stamps else _names(listing, folder)
+            finally:
+                os.close(descriptor)
 
     def read(self, entry: Entry, now: float) -> Read:
         """Read one file under the lock that its framework asks for."""
@@ -150,7 +148,7 @@ class FileSource:
         if key is None:
             return place, 0, Skipped(Skip.IGNORED, b"")
         try:
-            descriptor = os.open(name, self._flags, dir_fd=self._folders[folder])
+            descriptor = os.open(name, self._flags, dir_fd=self._enter(folder))
         except PermissionError:
             return self._read_with_access_time(entry, key, now)
         except OSError as error:
@@ -240,6 +238,34 @@ class FileSource:
         except FileNotFoundError:
             return False
         return True
+
+
+def _subfolders(path: Path) -> list["os.DirEntry[str]"]:
+    with os.scandir(path) as listing:
+        found = [one for one in listing if one.is_dir(follow_symlinks=False) and not one.name.startswith(".")]
+    return sorted(found, key=lambda one: one.name)
+
+
+def _names(listing: "Iterator[os.DirEntry[str]]", folder: int) -> Iterator[Entry]:
+    for entry in listing:
+        yield entry.inode(), 0, entry.name, folder
+
+
+def _look(listing: "Iterator[os.DirEntry[str]]", folder: int) -> Iterator[Entry]:
+    for entry in listing:
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        yield found.st_ino, found.st_ctime_ns, entry.name, folder
+
+
+def _unlistable(error: OSError, path: Path) -> InputError:
+    return InputError(
+        f"the session folder cannot be listed: {error.strerror}",
+        subject=str(error.filename or path),
+        hint="Run as root: session folders are readable by root only.",
+    )
 
 
 def _skipped(key: bytes, error: OSError) -> Skipped:
