@@ -45,7 +45,7 @@ _T = TypeVar("_T")
 
 
 class Unchanged(Generic[_T]):
-    """A decoded answer and what tells whether the next one is the same: its bytes, or their hash when large."""
+    """A decoded answer, and what tells whether the next one is the same: its bytes, or a hash of many."""
 
     def __init__(self, kind: type[_T]) -> None:
         self._decoder = msgspec.json.Decoder(kind)
@@ -124,7 +124,7 @@ class Engine:
         return self._list("/services", self.services_answer, deadline)
 
     def tasks(self, deadline: float = CLUSTER_SECONDS) -> tuple[list[Task], bool]:
-        """Return the tasks with their history, and whether the answer differs from the last. Managers only."""
+        """Return the tasks with their history, and whether the answer differs from the last."""
         return self._list("/tasks", self.tasks_answer, deadline)
 
     def info(self) -> Info:

@@ -21,7 +21,7 @@ KINDS: Final = (
     "not_manager",
 )
 _STATUSES: Final = {403: "http_403", 404: "http_404", 500: "http_500", 503: "http_503"}
-# moby and swarmkit's own words of a manager that has no leader (facts: at first the deadline, later the reason).
+# moby's and swarmkit's own words of a manager without a leader: at first the deadline, later the reason.
 _NO_LEADER: Final = ("does not have a leader", "too few managers are online", "context deadline exceeded")
 
 _UNAVAILABLE: Final = 503

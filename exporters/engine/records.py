@@ -1,7 +1,8 @@
 """What we read of the engine's answers: only the fields used, so that decoding skips all others.
 
-Names are the API's own (moby, api/docs), in snake case. A service's and a task's environment, secrets and configs are not
-among them: the decoder passes over their bytes. Fields that Go leaves out when they are zero have a default.
+Names are the API's own (moby, api/docs), in snake case. A service's and a task's environment, secrets and
+configs are not among them: the decoder passes over their bytes. Fields that Go leaves out when they are zero
+have a default.
 """
 
 import msgspec

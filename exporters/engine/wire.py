@@ -152,9 +152,9 @@ class Wire:
             if isinstance(error, EngineError):
                 raise
             raise self._failed(error, subject, deadline) from None
-        if headers.get("connection", "").lower() == "close" or "content-length" not in headers:
-            if headers.get("transfer-encoding") != "chunked":
-                self.close()
+        bounded = "content-length" in headers or headers.get("transfer-encoding", "").lower() == "chunked"
+        if not bounded or headers.get("connection", "").lower() == "close":
+            self.close()
         return Answer(status, headers, body)
 
     def stream(self, path: str, deadline: float, silence: float) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ Stability = Literal["stable", "experimental"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
+_EXACT = 2.0**53
 _RESERVED_SUFFIX = {"counter": "_total", "info": "_info"}
 
 
@@ -33,7 +34,7 @@ def number(value: float) -> str:
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "+Inf" if value > 0 else "-Inf"
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return str(int(value)) if value.is_integer() and abs(value) < _EXACT else repr(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def _qualities(header: str) -> dict[str, tuple[float, str]]:
 
 
 def choose(accept: str, accept_encoding: str) -> Form:
-    """Return the form: OpenMetrics where it is wanted at least as much as plain text, gzip where it is taken."""
+    """Return the form: OpenMetrics where it is wanted as much as plain text or more, gzip where taken."""
     wanted = _qualities(accept)
     openmetrics, version = wanted.get("application/openmetrics-text", (0.0, ""))
     text = wanted.get("text/plain", (0.0, ""))[0]

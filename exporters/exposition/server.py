@@ -53,7 +53,7 @@ def _listen(host: str, port: int) -> socket.socket:
             subject=f"{host}:{port}",
             hint="Choose another address or port with --listen.",
         ) from None
-    listener.setblocking(False)
+    listener.settimeout(0)
     return listener
 
 
@@ -74,7 +74,7 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ, None)
         self._wake_out, self._wake_in = socket.socketpair()
-        self._wake_out.setblocking(False)
+        self._wake_out.settimeout(0)
         self._selector.register(self._wake_out, selectors.EVENT_READ, None)
         self._connections: dict[socket.socket, Connection] = {}
         self._checked: list[tuple[Connection, bool]] = []

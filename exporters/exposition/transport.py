@@ -38,7 +38,7 @@ class Plain:
     """A connection without TLS."""
 
     def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
+        connection.settimeout(0)
         self._socket = connection
 
     def handshake(self) -> None:
@@ -69,7 +69,7 @@ class Tls:
     def __init__(self, connection: socket.socket, context: "ssl.SSLContext") -> None:
         import ssl  # noqa: PLC0415 - some MiB that a server without TLS does not pay for
 
-        connection.setblocking(False)
+        connection.settimeout(0)
         self._want_read, self._want_write = ssl.SSLWantReadError, ssl.SSLWantWriteError
         self._socket = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
 

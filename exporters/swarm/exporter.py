@@ -74,19 +74,19 @@ class Exporter:
         """Judge whether the exporter does its work: its engine answers, and its threads live."""
         silent = time.time() - self.board.last_answer
         if time.monotonic() - self.ping.beat > _NO_BEAT_SECONDS:
-            return Health(False, "a watcher stands still")
+            return Health(good=False, words="a watcher stands still")
         if silent > _NO_ANSWER_SECONDS:
             since = f"for {silent:.0f} s" if self.board.last_answer else "since the start"
-            return Health(False, f"the engine has not answered {since}")
+            return Health(good=False, words=f"the engine has not answered {since}")
         read = self.board.stats.data_at.get("cluster")
         of_cluster = "answers for its node only"
         if self.board.stats.source and read:
             of_cluster = f"answers for the cluster, with data {time.time() - read:.1f} s old"
-        return Health(True, f"ok: the engine answered {silent:.1f} s ago; {of_cluster}")
+        return Health(good=True, words=f"ok: the engine answered {silent:.1f} s ago; {of_cluster}")
 
 
 def once(options: Options) -> str:
-    """Read everything once and return the page as text. Raises EngineError when the engine does not answer."""
+    """Read everything once; return the page as text. Raises EngineError when the engine does not answer."""
     pages: list[Page] = []
     exporter = Exporter(options, pages.append, lambda: 0)
     Engine(options.address).ping()
@@ -101,7 +101,7 @@ def once(options: Options) -> str:
 def serve(options: Options, host: str, port: int, web: WebConfig | None, stop: Stop) -> None:
     """Serve until asked to stop. Raises Refused when the address cannot be bound."""
     holder: list[Exporter] = []
-    server = Server(host, port, lambda: holder[0].health(), web)
+    server = Server(host, port, lambda: holder[0].health(), web)  # noqa: PLW0108 - it is empty as yet
     exporter = Exporter(options, server.publish, lambda: server.scrapes)
     holder.append(exporter)
     exporter.board.compose()

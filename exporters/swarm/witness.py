@@ -26,7 +26,7 @@ class _Seen(NamedTuple):
 
 
 def health(status: str) -> str:
-    """Return healthy, starting, unhealthy or none by a container's Status (moby, container/state.go: String)."""
+    """Return healthy, starting, unhealthy or none by a container's Status (moby, container/state.go)."""
     if status.endswith("(healthy)"):
         return "healthy"
     if status.endswith("(health: starting)"):

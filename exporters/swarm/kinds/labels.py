@@ -1,4 +1,4 @@
-"""Labels of services and nodes that were asked for by name, as `swarm_service_labels` and `swarm_node_labels`.
+"""Labels of services and nodes that were asked for by name: `swarm_service_labels`, `swarm_node_labels`.
 
 As kube-state-metrics does it: ``com.example.team`` becomes ``label_com_example_team``. The list is given by
 the operator, so the number of labels is bounded; names that become the same are refused at the start.

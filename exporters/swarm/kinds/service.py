@@ -35,7 +35,7 @@ RUNNING = Metric(
 )
 ELIGIBLE = Metric(
     "swarm_service_eligible_nodes",
-    "Nodes that would take a new task, resources and ports aside: ready, active, constraints and platform fit.",
+    "Nodes that would take a new task, resources and ports aside: ready, active, fitting.",
     labels=S,
     source="swarmkit, manager/scheduler/filter.go",
 )

@@ -1,6 +1,7 @@
-"""Why a task is not scheduled, by the words of the scheduler (swarmkit, manager/scheduler/filter.go, pipeline.go).
+"""Why a task is not scheduled, by the scheduler's words (swarmkit, manager/scheduler/{filter,pipeline}.go).
 
-A replicated service's task says ``no suitable node (X on 2 nodes; Y on 1 node)``, a global one's bare ``X on 1 node``.
+A replicated service's task says ``no suitable node (X on 2 nodes; Y on 1 node)``, a global one's bare
+``X on 1 node``.
 """
 
 from typing import Final
@@ -23,7 +24,7 @@ REASONS: Final = (*(name for _, name in _WORDS), "other", "none")
 
 
 def reason(error: str) -> str:
-    """Return one of REASONS for a pending task's error; `none` when the scheduler has not said anything yet."""
+    """Return one of REASONS for a pending task's error; `none` while the scheduler has not said anything."""
     if not error:
         return "none"
     return next((name for words, name in _WORDS if words in error), "other")

@@ -89,8 +89,9 @@ class Job:
 def job(service: Service, tasks: Iterable[Task], nodes: Mapping[str, Node]) -> Job:
     """Return a job's progress (swarmkit, orchestrator/jobs/replicated and /global).
 
-    A replicated job wants its total; a global one a completion on every node that is ready and active and
-    meets the constraints, and on those that completed already, whatever became of them.
+    A replicated job wants its total; a global one a completion on every node that is active, not down and
+    meets the constraints, and on those that completed it or are still at it: a node that is drained or paused
+    meanwhile keeps its task.
     """
     now = iteration(service)
     current = [t for t in tasks if (t.job_iteration.index if t.job_iteration else 0) == now]
@@ -115,4 +116,5 @@ def job(service: Service, tasks: Iterable[Task], nodes: Mapping[str, Node]) -> J
         and node.spec.availability == "active"
         and constraints.meets(node, wishes)
     }
-    return Job(len(done), len(places | done), len((bad - done - trying) & places))
+    places |= done | trying
+    return Job(len(done), len(places), len((bad - done - trying) & places))
