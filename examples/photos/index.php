@@ -4,9 +4,8 @@ require 'session.php';
 if (user() !== null) {
     $_SESSION['visits'] = ($_SESSION['visits'] ?? 0) + 1;
 }
-// The newest first; whoever is logged in sees everybody's.
-$pictures = glob('uploads/*.{jpg,png,gif}', GLOB_BRACE);
-usort($pictures, fn ($a, $b) => filemtime($b) <=> filemtime($a));
+// The newest first.
+$pictures = array_reverse($_SESSION['pictures'] ?? []);
 ?>
 <!doctype html>
 <html lang="en">
@@ -31,7 +30,7 @@ usort($pictures, fn ($a, $b) => filemtime($b) <=> filemtime($a));
 </form>
 <form method="post" action="logout.php"><button>Log out</button></form>
 <?php foreach (array_slice($pictures, 0, 20) as $picture): ?>
-<a href="/<?= htmlspecialchars($picture) ?>"><img src="/<?= htmlspecialchars($picture) ?>" width="160" alt=""></a>
+<a href="<?= $picture ?>"><img src="<?= $picture ?>" width="160" alt=""></a>
 <?php endforeach ?>
 <?php endif ?>
 </html>

@@ -22,4 +22,5 @@ if (!move_uploaded_file($file['tmp_name'], __DIR__ . '/' . $path)) {
     http_response_code(500);
     exit('The picture could not be kept.');
 }
+$_SESSION['pictures'][] = '/' . $path;
 go('/?new=/' . $path);
