@@ -71,6 +71,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         "prometheus": [
             f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
             f"--web.listen-address=127.0.0.1:{ports['prometheus']}",
+            "--rules.alert.resend-delay=1s",  # the first one may come before Alertmanager listens
         ],
         "prometheus-alertmanager": [
             f"--config.file={ROOT}/prometheus/alertmanager.yml", f"--storage.path={folder}/alerts",
