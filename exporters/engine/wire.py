@@ -17,6 +17,7 @@ __all__ = ["Answer", "Wire"]
 
 _READ: Final = 256 * 1024
 _MOST_HEAD: Final = 64 * 1024
+_MOST_HEADERS: Final = 100
 _OK: Final = 200
 
 
@@ -79,9 +80,9 @@ class _Reader:
             raise EngineError("too_large", "the answer is larger than we take", subject=self._subject)
 
     def rest(self) -> bytes:
-        while self._more():
-            if len(self._buffer) > self._most:
-                self._allow(len(self._buffer))
+        while len(self._buffer) <= self._most and self._more():
+            pass
+        self._allow(len(self._buffer))
         return bytes(self._buffer)
 
     def extend_deadline(self, seconds: float) -> None:
@@ -161,7 +162,7 @@ class Wire:
         """Yield the lines of an answer as they come.
 
         deadline: seconds for the head; silence: seconds without a byte after which it ends with a
-        `timeout` error. It ends without an error when the engine ends it.
+        `timeout` error. It ends without an error only when the engine ends it in order.
         """
         subject = _subject(path)
         try:
@@ -204,12 +205,13 @@ class Wire:
         if not code:
             raise EngineError("malformed", "the answer is no HTTP", subject=subject)
         headers: dict[str, str] = {}
-        while line := reader.line():
+        for _ in range(_MOST_HEADERS):
+            line = reader.line()
+            if not line:
+                return code, headers
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.strip().lower()] = value.strip()
-            if len(headers) > 100:  # noqa: PLR2004 - no engine sends so many
-                raise EngineError("malformed", "the answer has no end of headers", subject=subject)
-        return code, headers
+        raise EngineError("malformed", "the answer has no end of headers", subject=subject)
 
     def _body(self, reader: _Reader, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() == "chunked":

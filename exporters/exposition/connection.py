@@ -1,7 +1,6 @@
 """One client of the server: its bytes in, its bytes out, and how long it may take."""
 
 import selectors
-import socket
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -24,8 +23,8 @@ Answer: TypeAlias = "Callable[[Connection, Request | BadRequest], None]"
 class Connection:
     """A client. `go` does what can be done now and says what to wait for."""
 
-    def __init__(self, client: socket.socket, transport: Transport, now: float) -> None:
-        self.socket = client
+    def __init__(self, transport: Transport, now: float) -> None:
+        self.socket = transport.socket
         self.overdue = now + _HEAD_SECONDS
         self.held: Request | None = None
         self._transport = transport

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -103,7 +104,8 @@ class Server:
             self._thread.join(5)
 
     def _wake(self) -> None:
-        self._wake_in.send(b"\0")
+        with suppress(OSError):  # it has stopped already
+            self._wake_in.send(b"\0")
 
     def _run(self) -> None:
         end = float("inf")
@@ -146,9 +148,9 @@ class Server:
             _log.warning("a connection could not be set up: %s", error)
             client.close()
             return
-        connection = Connection(client, transport, time.monotonic())
-        self._connections[client] = connection
-        self._selector.register(client, selectors.EVENT_READ, connection)
+        connection = Connection(transport, time.monotonic())
+        self._connections[connection.socket] = connection
+        self._selector.register(connection.socket, selectors.EVENT_READ, connection)
         self._serve(connection)
 
     def _serve(self, connection: Connection) -> None:

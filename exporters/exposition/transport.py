@@ -21,6 +21,10 @@ class Wait(Exception):
 class Transport(Protocol):
     """What the server needs of a connection. Every call may raise Wait, or OSError when it is gone."""
 
+    @property
+    def socket(self) -> socket.socket:
+        """Return what to select on; with TLS it is another one than was given."""
+
     def handshake(self) -> None:
         """Finish what comes before the first byte."""
 
@@ -39,7 +43,7 @@ class Plain:
 
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(0)
-        self._socket = connection
+        self.socket = connection
 
     def handshake(self) -> None:
         """There is none."""
@@ -47,20 +51,20 @@ class Plain:
     def receive(self, size: int) -> bytes:
         """Return what came."""
         try:
-            return self._socket.recv(size)
+            return self.socket.recv(size)
         except BlockingIOError:
             raise Wait(selectors.EVENT_READ) from None
 
     def send(self, data: memoryview) -> int:
         """Send what goes."""
         try:
-            return self._socket.send(data)
+            return self.socket.send(data)
         except BlockingIOError:
             raise Wait(selectors.EVENT_WRITE) from None
 
     def close(self) -> None:
         """Close the socket."""
-        self._socket.close()
+        self.socket.close()
 
 
 class Tls:
@@ -71,12 +75,12 @@ class Tls:
 
         connection.settimeout(0)
         self._want_read, self._want_write = ssl.SSLWantReadError, ssl.SSLWantWriteError
-        self._socket = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        self.socket = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
 
     def handshake(self) -> None:
         """Go on with the handshake."""
         try:
-            self._socket.do_handshake()
+            self.socket.do_handshake()
         except self._want_read:
             raise Wait(selectors.EVENT_READ) from None
         except self._want_write:
@@ -85,7 +89,7 @@ class Tls:
     def receive(self, size: int) -> bytes:
         """Return what came."""
         try:
-            return self._socket.recv(size)
+            return self.socket.recv(size)
         except self._want_read:
             raise Wait(selectors.EVENT_READ) from None
         except self._want_write:
@@ -94,7 +98,7 @@ class Tls:
     def send(self, data: memoryview) -> int:
         """Send what goes."""
         try:
-            return self._socket.send(data)
+            return self.socket.send(data)
         except self._want_read:
             raise Wait(selectors.EVENT_READ) from None
         except self._want_write:
@@ -102,4 +106,4 @@ class Tls:
 
     def close(self) -> None:
         """Close the socket without waiting for the other side's goodbye."""
-        self._socket.close()
+        self.socket.close()
