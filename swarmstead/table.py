@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from swarmstead.settings import Setting
+from swarmstead.sizes import Size
 
 __all__ = ["TABLE"]
 
@@ -49,6 +50,18 @@ _ALL = [
         "Web config file as Prometheus's exporters take it: TLS and basic auth.",
         type=click.Path(dir_okay=False),
     ),
+    # Remotes and the cache
+    Setting("remote", "Where files go: s3://BUCKET/PREFIX, b2://BUCKET/PREFIX or file:///FOLDER."),
+    Setting("endpoint", "URL of an S3 server that is not Amazon's."),
+    Setting("region", "Region of an S3 server."),
+    Setting("remote-key-id", "Id of the remote's key.", secret=True),
+    Setting("remote-key", "The remote's key.", secret=True),
+    Setting(
+        "dir", "Folder of this node's copies of files.", type=click.Path(path_type=Path, file_okay=False)
+    ),
+    Setting("max-size", "Most bytes that folder may hold (2GB, 512MiB).", 2_000_000_000, Size()),
+    Setting("socket", "Unix socket to serve reads at.", type=click.Path(path_type=Path)),
+    Setting("barrier", "Unix socket that writing requests go through.", type=click.Path(path_type=Path)),
 ]
 
 TABLE: dict[str, Setting] = {setting.name: setting for setting in _ALL}
