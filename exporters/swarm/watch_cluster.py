@@ -220,5 +220,5 @@ class ClusterWatch:
         now = time.monotonic()
         if since is not None and now - since >= _PATIENCE_SECONDS:
             self._withdraw(lost=engine_up and self._is_manager)
-        elif self._board.stats.source and now - self._read_at > _STALE_SECONDS:
+        elif self._board.stats.source and (not engine_up or now - self._read_at > _STALE_SECONDS):
             self._withdraw()

@@ -41,6 +41,7 @@ class EngineState:
         self.containers: Mapping[tuple[str, str, str], int] | None = None
         self.ooms: Mapping[tuple[str, str], int] = {}
         self.disk: Disk | None = None
+        self._showing = threading.Lock()
         self._certificate = certificate
         self._certificate_end: float | None = None
 
@@ -60,6 +61,10 @@ class EngineState:
 
     def show(self) -> None:
         """Show this engine's section."""
+        with self._showing:  # what was looked at first must not be shown last
+            self._show()
+
+    def _show(self) -> None:
         if self.info:
             self.board.engine_labels = self.info.swarm.node_id, self.info.name
         view = EngineView(
@@ -86,8 +91,10 @@ class PingWatch:
 
     def run(self, stop: Stop) -> None:
         """Ask until told to stop."""
-        while not stop.wait(_TICK_SECONDS):
+        while True:
             self.poll()
+            if stop.wait(_TICK_SECONDS):
+                return
 
     def poll(self) -> None:
         """Ask once, if due, and judge."""
