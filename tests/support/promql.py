@@ -1,7 +1,6 @@
 """Read metric names out of PromQL, and the names that the code declares or that other programs have."""
 
 import importlib
-import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 
 import yaml
 
-import exporters
 from exporters.exposition import Metric
 
 __all__ = ["declared", "foreign", "metric_names", "recorded", "rules"]
@@ -50,8 +48,9 @@ def recorded() -> set[str]:
 def declared() -> dict[str, Metric]:
     """Return every metric that the exporters' code declares; a histogram by the names of its series."""
     found: dict[str, Metric] = {}
-    for module in pkgutil.walk_packages(exporters.__path__, "exporters."):
-        for value in vars(importlib.import_module(module.name)).values():
+    for path in sorted((ROOT / "exporters").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for value in vars(importlib.import_module(name)).values():
             for metric in _metrics(value):
                 names = (
                     [metric.name + end for end in _HISTOGRAM] if metric.type == "histogram" else [metric.name]
