@@ -62,6 +62,38 @@ _ALL = [
     Setting("max-size", "Most bytes that folder may hold (2GB, 512MiB).", 2_000_000_000, Size()),
     Setting("socket", "Unix socket to serve reads at.", type=click.Path(path_type=Path)),
     Setting("barrier", "Unix socket that writing requests go through.", type=click.Path(path_type=Path)),
+    # traefik-exporter
+    Setting("log", "Traefik's access log: a path, a glob, or - ; may be repeated.", (), multiple=True),
+    Setting(
+        "scrape",
+        "Without a log: where all Traefik tasks serve metrics (tasks.traefik:8082).",
+        metavar="NAME:PORT",
+    ),
+    Setting("state", "File that keeps offsets and counts over a restart.", type=click.Path(path_type=Path)),
+    Setting("host", "A host with a label of its own, *.example.com too; may be repeated.", (), multiple=True),
+    Setting("max-hosts", "Hosts with a label of their own, at most.", 200, click.IntRange(1, 10_000)),
+    Setting("max-services", "Services with a label of their own, at most.", 200, click.IntRange(1, 10_000)),
+    Setting(
+        "bucket",
+        "An upper bound of the duration histogram, in seconds; may be repeated.",
+        (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+        click.FloatRange(0, min_open=True),
+        multiple=True,
+    ),
+    Setting(
+        "duration",
+        "Which time counts: auto takes OriginDuration where the log has it, total Duration always.",
+        "auto",
+        click.Choice(["auto", "total"]),
+    ),
+    Setting("exact-codes", "Count every status by itself, too.", default=False, flag=True),
+    Setting("traefik-api", "Traefik's API, to learn hosts from its routers.", metavar="http://NAME:PORT"),
+    Setting(
+        "learn-engine", "A manager's engine, to learn hosts and names from labels.", metavar="unix:///PATH"
+    ),
+    Setting("peers", "Where all exporters serve metrics (tasks.traefik-exporter:9324), to merge rates."),
+    # Development
+    Setting("traefik", "Path of a real Traefik, for the lab's test and entry in place of the stand-in."),
 ]
 
 TABLE: dict[str, Setting] = {setting.name: setting for setting in _ALL}

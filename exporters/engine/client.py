@@ -13,7 +13,7 @@ import msgspec
 
 from exporters.engine.address import Address
 from exporters.engine.errors import EngineError
-from exporters.engine.records import Container, Disk, Event, Info, Node, Service, Task
+from exporters.engine.records import AttachedTask, Container, Disk, Event, Info, Node, Service, Task
 from exporters.engine.wire import Answer, Wire
 
 __all__ = ["LEAST", "MOST", "Engine", "Unchanged"]
@@ -126,6 +126,17 @@ class Engine:
     def tasks(self, deadline: float = CLUSTER_SECONDS) -> tuple[list[Task], bool]:
         """Return the tasks with their history, and whether the answer differs from the last."""
         return self._list("/tasks", self.tasks_answer, deadline)
+
+    def task_addresses(self, deadline: float = CLUSTER_SECONDS) -> dict[str, list[str]]:
+        """Return the addresses (IP) of each service's running tasks in its networks, by service ID."""
+        path = "/tasks?filters=" + _filters({"desired-state": ["running"]})
+        decoder = msgspec.json.Decoder(list[AttachedTask])
+        found: dict[str, list[str]] = {}
+        for task in self._decode(decoder, self._call(path, deadline), "GET /tasks"):
+            for attachment in task.networks_attachments or ():
+                addresses = [address.partition("/")[0] for address in attachment.addresses or ()]
+                found.setdefault(task.service_id, []).extend(addresses)
+        return found
 
     def info(self) -> Info:
         """Return what the engine says of itself; without quorum this too may take 20 s."""

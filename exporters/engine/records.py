@@ -267,6 +267,19 @@ class Task(_Record, frozen=True):
     spec: TaskSpec = TaskSpec()
 
 
+class NetworkAttachment(_Record, frozen=True):
+    """A task's place in a network: its addresses, with the prefix's length."""
+
+    addresses: list[str] | None = None
+
+
+class AttachedTask(_Record, frozen=True):
+    """Of a task, what tells its addresses."""
+
+    service_id: str = ""
+    networks_attachments: list[NetworkAttachment] | None = None
+
+
 # This engine
 
 

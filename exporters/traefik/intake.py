@@ -1,0 +1,204 @@
+"""From the bytes of whole lines to counts. This is where the time goes: see bench/traefik_log.py.
+
+A chunk of JSON lines is decoded at once into typed records; each adds to a cell, a list of numbers found by
+the values that decide its labels; cells are folded when the slot of time changes and at the chunk's end of a
+poll. Only what the fast way refuses is read line by line.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from exporters.traefik.clf import is_ambiguous, parse_clf, parse_clf_time
+from exporters.traefik.clock import unix_seconds
+from exporters.traefik.envelope import PREFIX, unwrap
+from exporters.traefik.fold import NO_HOST, NO_SERVICE, Folder
+from exporters.traefik.record import CELL_HEAD, Key, Line
+from exporters.traefik.windows import SLOT
+
+__all__ = ["Intake"]
+
+_MOST_CELLS: Final = 512  # between two folds: what clients can make different takes no more memory than this
+_MOST_TRIES: Final = 16
+_LONGEST_NAME: Final = 512
+
+
+class Intake:
+    """Takes lines and counts them.
+
+    duration: "auto" takes OriginDuration where there is one, "total" Duration always.
+    watch: called with each record of a request, for `top`; slow, so None while serving.
+    """
+
+    def __init__(
+        self, folder: Folder, *, duration: str = "auto", watch: Callable[[Line], None] | None = None
+    ) -> None:
+        self.folder = folder
+        self.format = "none"
+        self._by_origin = duration == "auto"
+        self._bounds = folder.counts.bounds
+        self._blank = [0] * (CELL_HEAD + len(self._bounds) + 1)
+        self._decoder = msgspec.json.Decoder(Line)
+        self._cells: dict[Key, list[int]] = {}
+        self._slot = 0
+        self._time = ""
+        self._clf_time = b""
+        self._watch = watch
+
+    def feed(self, chunk: bytes) -> int:
+        """Count the lines of a chunk that ends with a newline; return how many of its bytes are done with.
+
+        All of them, but for a line that Docker's log driver has split and not yet ended.
+        """
+        if chunk.startswith(PREFIX):
+            return self._feed_docker(chunk)
+        self._feed_lines(chunk)
+        return len(chunk)
+
+    def flush(self) -> None:
+        """Fold what was counted since the last time."""
+        for key, cell in self._cells.items():
+            self.folder.fold(key, cell, self._slot)
+        self._cells.clear()
+
+    def error(self, kind: str, number: int = 1) -> None:
+        """Count lines that could not be read."""
+        self.folder.counts.errors[kind] += number
+
+    def _feed_docker(self, chunk: bytes) -> int:
+        lines, done, bad = unwrap(chunk)
+        if bad:
+            self.error("malformed", bad)
+        if lines:
+            self._feed_lines(lines)
+            self.format = "docker"
+        return done
+
+    def _feed_lines(self, chunk: bytes) -> None:
+        if chunk.startswith(b"{"):
+            try:
+                records = self._decoder.decode_lines(chunk)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                pass
+            else:
+                # A value may stand on two lines, or two on one, without the decoder's complaint.
+                if len(records) == chunk.count(b"\n"):
+                    self.format = "json"
+                    self._add(records)
+                    return
+        self._feed_slowly(chunk)
+
+    def _add(self, records: list[Line]) -> None:
+        cells, by_origin, by_address = self._cells, self._by_origin, self.folder.names.by_address
+        bounds, time, watch = self._bounds, self._time, self._watch
+        for r in records:
+            if r.time != time:
+                time = r.time
+                self._turn(unix_seconds(time))
+            if watch is not None:
+                watch(r)
+            key = (
+                r.host,
+                r.service or r.backend,
+                r.router or r.frontend,
+                r.entrypoint,
+                r.status,
+                r.origin,
+                r.address if by_address else "",
+            )
+            cell = cells.get(key)
+            if cell is None:
+                cell = cells[key] = self._new_cell(key)
+            cell[0] += 1
+            cell[1] += r.response_bytes
+            cell[2] += r.request_bytes
+            took = r.origin_duration
+            if took > 0 and by_origin:
+                cell[4] += 1
+            else:
+                took = r.duration
+            cell[3] += took
+            cell[bisect_left(bounds, took) + CELL_HEAD] += 1
+        self._time = time
+
+    def _new_cell(self, key: Key) -> list[int]:
+        if len(self._cells) >= _MOST_CELLS:
+            self.flush()
+        return self._blank.copy()
+
+    def _turn(self, seconds: int) -> None:
+        slot = seconds // SLOT * SLOT
+        if slot != self._slot:
+            self.flush()
+            self._slot = slot
+
+    def _feed_slowly(self, chunk: bytes) -> None:
+        for line in chunk.split(b"\n"):
+            if line.strip():
+                self._line(line)
+
+    def _line(self, line: bytes) -> None:
+        if line.lstrip()[:1] == b"{":
+            self._json_line(line)
+        else:
+            self._clf_line(line.rstrip(b"\r"))
+
+    def _json_line(self, line: bytes) -> None:
+        try:
+            self._add([self._decoder.decode(line)])
+        except msgspec.ValidationError:
+            self.error("wrong_type")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._mend(line)
+        else:
+            self.format = "json"
+
+    def _mend(self, line: bytes) -> None:
+        """Read a line with broken UTF-8, or one that a full disk tore and the next was written after."""
+        text = line.decode("utf-8", "replace").encode()
+        start = 0
+        for _ in range(_MOST_TRIES):
+            try:
+                record = self._decoder.decode(text[start:])
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                start = text.find(b'{"', start + 1)
+                if start < 0:
+                    break
+                continue
+            if start:
+                self.error("torn")
+            self._add([record])
+            return
+        self.error("malformed")
+
+    def _clf_line(self, line: bytes) -> None:
+        parsed = parse_clf(line)
+        if parsed is None:
+            self.error("not_json")
+            return
+        self.format = "clf"
+        if line.count(b'] "') > 1 and is_ambiguous(line):
+            self.folder.counts.ambiguous += 1
+        if parsed.time != self._clf_time:
+            self._clf_time, self._time = parsed.time, ""
+            self._turn(parse_clf_time(parsed.time))
+        router = "" if parsed.router == b"-" else parsed.router.decode("utf-8", "replace")[:_LONGEST_NAME]
+        service = self._clf_service(router, parsed.server)
+        key = (NO_HOST, service, router, "", parsed.status, -1, "")
+        cell = self._cells.get(key)
+        if cell is None:
+            cell = self._cells[key] = self._new_cell(key)
+        cell[0] += 1
+        cell[1] += parsed.size
+        if parsed.milliseconds >= 0:
+            took = parsed.milliseconds * 1_000_000
+            cell[3] += took
+            cell[bisect_left(self._bounds, took) + CELL_HEAD] += 1
+
+    def _clf_service(self, router: str, server: bytes) -> str:
+        """Return a name for the service, which this format does not have: its router's labels know it."""
+        if server == b"-":
+            return ""
+        return self.folder.names.of_router(router) or router.partition("@")[0] or NO_SERVICE
