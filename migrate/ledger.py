@@ -89,6 +89,11 @@ class Ledger:
             raise
         self.db.execute("commit")
 
+    @property
+    def lock_descriptor(self) -> int:
+        """Return the descriptor that holds the lock: a child that inherits it holds it too, until it ends."""
+        return self._lock
+
     def done(self, name: str) -> bool:
         """Return whether the step is recorded as done."""
         return self.db.execute("select 1 from step where name = ?", (name,)).fetchone() is not None
