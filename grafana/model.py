@@ -47,6 +47,7 @@ class Panel:
     width: of 24 columns. height: in grid units of some 30 pixels.
     instant: ask for the last moment instead of the shown range.
     min_interval: the least step between two points, as `5m`; "" leaves it to Grafana.
+    max_points: more points than this make Grafana take a longer step; 0 leaves it to the panel's width.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class Panel:
     transformations: tuple[Json, ...] = ()
     instant: bool = False
     min_interval: str = ""
+    max_points: int = 0
 
     def json(self, number: int, x: int, y: int) -> Json:
         """Return the panel at its place."""
@@ -82,6 +84,8 @@ class Panel:
             made["transformations"] = list(self.transformations)
         if self.min_interval:
             made["interval"] = self.min_interval
+        if self.max_points:
+            made["maxDataPoints"] = self.max_points
         return made
 
 

@@ -78,7 +78,7 @@ def bars(
     width: int = 24,
     height: int = 10,
 ) -> Panel:
-    """Return a panel of stacked bars, one per step of at least `min_interval`."""
+    """Return a panel of stacked bars, one per `min_interval` whatever range is shown (up to a month)."""
     return Panel(
         kind="timeseries",
         title=title,
@@ -87,11 +87,13 @@ def bars(
         width=width,
         height=height,
         min_interval=min_interval,
+        max_points=10_000,  # so that a long range shows every bar instead of every third
         defaults={
             "unit": unit,
             "decimals": 2,
             "color": {"mode": "palette-classic"},
-            "custom": _graph("bars", fill=80, stack=True),
+            # a point at T stands for what came before it, so its bar lies to its left
+            "custom": _graph("bars", fill=80, stack=True) | {"barAlignment": -1},
         },
         options=_legend(("lastNotNull", "mean", "max")),
     )

@@ -3,6 +3,7 @@
 import importlib
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,13 @@ def rules() -> Iterator[dict[str, Any]]:
             yield from group["rules"]
 
 
+@cache
 def recorded() -> set[str]:
     """Return the names of the recording rules."""
     return {rule["record"] for rule in rules() if "record" in rule}
 
 
+@cache
 def declared() -> dict[str, Metric]:
     """Return every metric that the exporters' code declares; a histogram by the names of its series."""
     found: dict[str, Metric] = {}
@@ -68,6 +71,7 @@ def _metrics(value: object) -> Iterator[Metric]:
         yield from (each for each in value if isinstance(each, Metric))
 
 
+@cache
 def foreign(program: str = "") -> set[str]:
     """Return the metrics of other programs that rules and dashboards may read, or of one of them."""
     found: dict[str, set[str]] = {}
