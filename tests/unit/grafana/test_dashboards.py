@@ -66,7 +66,7 @@ def test_grafana_can_import_it(path: Path) -> None:
             assert panel["datasource"]["uid"] == "${datasource}"
             refs = [target["refId"] for target in panel["targets"]]
             assert refs
-            assert len(set(refs)) == len(refs)
+            assert len(refs) == len(set(refs))
             assert {target["datasource"]["uid"] for target in panel["targets"]} == {"${datasource}"}
 
 
@@ -77,7 +77,7 @@ def test_uids_and_titles_are_one_of_a_kind() -> None:
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_no_panel_lies_over_another(path: Path) -> None:
     places = [panel["gridPos"] for panel in _panels(path)]
-    assert all(0 <= p["x"] and p["x"] + p["w"] <= 24 for p in places)
+    assert all(p["x"] >= 0 and p["x"] + p["w"] <= 24 for p in places)
     for a, b in itertools.combinations(places, 2):
         apart_x = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
         apart_y = a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
