@@ -6,6 +6,7 @@ of machine are handled: v2 has one hierarchy, v1 and hybrid have one per control
 """
 
 import contextlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,11 +62,10 @@ def read_tree(mountinfo: Path = Path("/proc/self/mountinfo")) -> Tree:
 def members(group: Path) -> set[int]:
     """Return the ids of the processes in the group and in those below it."""
     found: set[int] = set()
-    if not group.is_dir():
-        return found
-    for procs in group.rglob("cgroup.procs"):
-        with contextlib.suppress(OSError):  # a group may vanish while we look
-            found.update(int(pid) for pid in procs.read_text().split())
+    for folder, _, files in os.walk(group):  # unlike rglob, it takes a group that vanishes while we look
+        if "cgroup.procs" in files:
+            with contextlib.suppress(OSError):
+                found.update(int(pid) for pid in Path(folder, "cgroup.procs").read_text().split())
     return found
 
 

@@ -70,6 +70,10 @@ class Node:
         """Return the ids of all processes of the node: engine, containers, and what `exec` started."""
         return cgroups.members(self._group) - cgroups.members(self._group / "anchor")
 
+    def has_container(self, identity: str) -> bool:
+        """Return whether the kernel has a process of the container with this full id."""
+        return bool(cgroups.members(self._group / identity))
+
     # Commands
 
     def docker(self, *args: str, timeout: float = 120, stdin: bytes | None = None) -> str:
