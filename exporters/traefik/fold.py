@@ -12,7 +12,8 @@ from exporters.traefik.windows import KEEP, SLOT
 
 __all__ = ["NO_HOST", "NO_SERVICE", "Folder"]
 
-NO_HOST: Final = "\0"  # stands in a key for the host that the common log format does not have
+# Stands in a key for the host that the common log format does not have; no JSON can hold it.
+NO_HOST: Final = "\ud800"
 NO_SERVICE: Final = "-"  # of the generic common format, which does not tell whether a server was asked
 _CODES: Final = range(100, 600)
 _CLASS_INDEX: Final = {name: index for index, name in enumerate(CLASSES)}

@@ -226,22 +226,50 @@ class Follower:
     def _resume(self, place: Place) -> None:
         """Find a saved place again, else what became of it."""
         path = Path(place.path)
-        candidates = [path, *_siblings(path)]
-        for candidate in candidates:
-            status = _status(candidate)
-            if status is None or status.st_ino != place.inode or status.st_ino in self._tails:
-                continue
-            tail = Tail(replace(place, path=str(candidate)))
-            if tail.agrees():
-                tail.idle_since = self._clock()
-                self._tails[place.inode] = tail
-                if candidate != path and not place.retired:
-                    tail.place.path = str(path)
-                    self._read_unseen(path, candidate)
-                return
-            tail.close()
-        self.truncations += 1
+        found = self._by_inode(path, place.inode)
+        if found is not None and self._go_on(place, found):
+            if found != path and not place.retired:
+                self._read_unseen(path, found)
+            return
+        if not place.retired:
+            self.truncations += 1
         self._read_copy(place)
+        if found is not None and found != path and not place.retired:
+            self._open_retired(path, found)  # cut first, and renamed since
+            self._read_unseen(path, found)
+
+    def _by_inode(self, path: Path, inode: int) -> Path | None:
+        for candidate in (path, *_siblings(path)):
+            status = _status(candidate)
+            if status is not None and status.st_ino == inode and inode not in self._tails:
+                return candidate
+        return None
+
+    def _go_on(self, place: Place, found: Path) -> bool:
+        """Open a file at its saved place; return whether it still is the file that was read."""
+        try:
+            tail = Tail(replace(place, path=str(found)))
+        except OSError:
+            return False
+        if not tail.agrees():
+            tail.close()
+            return False
+        tail.place.path = place.path
+        tail.idle_since = self._clock()
+        self._tails[place.inode] = tail
+        return True
+
+    def _open_retired(self, path: Path, rotated: Path) -> None:
+        """Open a file that was rotated away, to read it whole."""
+        try:
+            tail = Tail.open(rotated)
+        except OSError:
+            return
+        tail.place.path = str(path)
+        tail.place.retired = True
+        tail.idle_since = self._clock()
+        self._tails[tail.place.inode] = tail
+        self.rotations += 1
 
     def _read_unseen(self, path: Path, renamed: Path) -> None:
         """Read files that came and were rotated away while we were not there: newer than the one we knew."""
@@ -258,12 +286,4 @@ class Follower:
             ):
                 unseen.append((status.st_mtime_ns, sibling))
         for _, sibling in sorted(unseen):
-            try:
-                tail = Tail.open(sibling)
-            except OSError:
-                continue
-            tail.place.path = str(path)
-            tail.place.retired = True
-            tail.idle_since = self._clock()
-            self._tails[tail.place.inode] = tail
-            self.rotations += 1
+            self._open_retired(path, sibling)

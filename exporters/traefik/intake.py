@@ -199,6 +199,6 @@ class Intake:
 
     def _clf_service(self, router: str, server: bytes) -> str:
         """Return a name for the service, which this format does not have: its router's labels know it."""
-        if server == b"-":
+        if server and b"://" not in server:  # v1 writes the path there
             return ""
         return self.folder.names.of_router(router) or router.partition("@")[0] or NO_SERVICE

@@ -33,7 +33,7 @@ RESPONSE_BYTES: Final = Metric(
 )  # fmt: skip
 DURATION: Final = Metric(
     "traefik_rate_request_duration_seconds",
-    "Time of the requests that a server answered; websockets, aborted ones, Traefik's own answers are not in.",
+    "Time of requests that a server answered; websockets, aborted ones, Traefik's own answers are not in.",
     "histogram", _H, unit="seconds", source="OriginDuration, or Duration where there is none",
 )  # fmt: skip
 LAST_REQUEST: Final = Metric(

@@ -1,9 +1,10 @@
 """From Traefik's name of a service to the Swarm's.
 
 Traefik (v3 ``@swarm``, v2 ``@docker``) names a service as its operator does in
-``traefik.http.services.NAME.…``, or else after the Swarm service, each run of other characters made a
-dash (``shop_web`` becomes ``shop-web``). The way back needs the labels. Without them the name stays Traefik's,
-less the provider: whether a dash was an underscore cannot be known, and a wrong name is worse than an odd one.
+``traefik.http.services.NAME.…``, or else after the Swarm service, each run of other characters made a dash
+(``shop_web`` becomes ``shop-web``). The way back needs the labels. Without them the name stays Traefik's,
+less the provider: whether a dash was an underscore cannot be known, and a wrong name is worse than an odd
+one.
 """
 
 import re
