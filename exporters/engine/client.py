@@ -49,13 +49,13 @@ class Unchanged(Generic[_T]):
 
     def __init__(self, kind: type[_T]) -> None:
         self._decoder = msgspec.json.Decoder(kind)
-        self._before: bytes | int | None = None
+        self._before: bytes | None = None
         self.value: _T | None = None
         self.skipped = 0
 
-    def take(self, body: bytes, subject: str) -> tuple[_T, bool]:
+    def take(self, body: bytes | bytearray, subject: str) -> tuple[_T, bool]:
         """Return the value and whether it is a new one. Raises EngineError for what is not what was asked."""
-        mark: bytes | int = body if len(body) <= _KEPT else hash(body)
+        mark = bytes(body) if len(body) <= _KEPT else _digest(body)
         if mark == self._before and self.value is not None:
             self.skipped += 1
             return self.value, False
@@ -72,6 +72,12 @@ class Unchanged(Generic[_T]):
     def forget(self) -> None:
         """Take the next answer as new."""
         self._before = self.value = None
+
+
+def _digest(body: bytes | bytearray) -> bytes:
+    from hashlib import blake2b  # noqa: PLC0415 - brings libcrypto along, for large swarms only
+
+    return blake2b(body, digest_size=16).digest()
 
 
 def _filters(filters: dict[str, list[str]]) -> str:
@@ -198,7 +204,7 @@ class Engine:
             ) from None
 
 
-def _message(body: bytes) -> str:
+def _message(body: bytes | bytearray) -> str:
     """Return the words of an error's body: the engine's are JSON, a proxy's may be anything."""
     text = body[:4096].decode("utf-8", "replace").strip()
     try:

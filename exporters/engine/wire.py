@@ -27,7 +27,7 @@ class Answer:
 
     status: int
     headers: dict[str, str]
-    body: bytes
+    body: bytes | bytearray
 
 
 class _Reader:
@@ -41,11 +41,18 @@ class _Reader:
         self._buffer = bytearray()
         self.began = False
 
-    def _more(self) -> bool:
+    def _wait(self) -> None:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
         self._socket.settimeout(left)
+
+    def _receive_into(self, view: memoryview) -> int:
+        self._wait()
+        return self._socket.recv_into(view)
+
+    def _more(self) -> bool:
+        self._wait()
         came = self._socket.recv(_READ)
         self.began = self.began or bool(came)
         self._buffer += came
@@ -53,7 +60,10 @@ class _Reader:
 
     def _need(self) -> None:
         if not self._more():
-            raise EngineError("truncated", "the answer ended before its end", subject=self._subject)
+            raise self._truncated()
+
+    def _truncated(self) -> EngineError:
+        return EngineError("truncated", "the answer ended before its end", subject=self._subject)
 
     def line(self) -> bytes:
         while (end := self._buffer.find(b"\r\n")) < 0:
@@ -66,12 +76,24 @@ class _Reader:
         del self._buffer[: end + 2]
         return line
 
-    def exactly(self, size: int) -> bytes:
+    def exactly(self, size: int, onto: bytearray | None = None) -> bytearray:
+        """Return so many bytes, behind those of `onto`. A long answer is received in place, not copied."""
         self._allow(size)
-        while len(self._buffer) < size:
-            self._need()
-        data = bytes(self._buffer[:size])
-        del self._buffer[:size]
+        data = bytearray(size) if not onto else onto
+        start = 0
+        if onto:
+            start = len(onto)
+            data.extend(bytes(size))
+        here = min(size, len(self._buffer))
+        data[start : start + here] = self._buffer[:here]
+        del self._buffer[:here]
+        with memoryview(data) as view:
+            at = start + here
+            while at < start + size:
+                came = self._receive_into(view[at : start + size])
+                if not came:
+                    raise self._truncated()
+                at += came
         return data
 
     def _allow(self, size: int) -> None:
@@ -88,8 +110,8 @@ class _Reader:
     def extend_deadline(self, seconds: float) -> None:
         self._deadline = time.monotonic() + seconds
 
-    def chunk(self) -> bytes:
-        """Return the next chunk, or b"" for the last one (RFC 9112, 7.1)."""
+    def chunk(self, onto: bytearray | None = None) -> bytearray | None:
+        """Return the next chunk, behind the bytes of `onto`; None for the last one (RFC 9112, 7.1)."""
         try:
             size = int(self.line().partition(b";")[0], 16)
         except ValueError:
@@ -101,8 +123,8 @@ class _Reader:
         if size == 0:
             while self.line():
                 pass
-            return b""
-        data = self.exactly(size)
+            return None
+        data = self.exactly(size, onto)
         if self.line():
             raise EngineError("malformed", "the answer is no HTTP: a chunk too long", subject=self._subject)
         return data
@@ -176,9 +198,9 @@ class Wire:
             while True:
                 reader.extend_deadline(silence)
                 data = reader.chunk()
-                if not data:
+                if data is None:
                     return
-                *lines, rest = (rest + data).split(b"\n")
+                *lines, rest = (rest + bytes(data)).split(b"\n")
                 yield from (line for line in lines if line)
         except OSError as error:
             raise self._failed(error, subject, silence) from None
@@ -213,12 +235,12 @@ class Wire:
             headers[name.strip().lower()] = value.strip()
         raise EngineError("malformed", "the answer has no end of headers", subject=subject)
 
-    def _body(self, reader: _Reader, headers: dict[str, str]) -> bytes:
+    def _body(self, reader: _Reader, headers: dict[str, str]) -> bytes | bytearray:
         if headers.get("transfer-encoding", "").lower() == "chunked":
-            chunks = []
-            while chunk := reader.chunk():
-                chunks.append(chunk)
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            body = bytearray()
+            while (longer := reader.chunk(body)) is not None:
+                body = longer
+            return body
         length = headers.get("content-length")
         if length is None:
             return reader.rest()

@@ -44,7 +44,7 @@ class Board:
             before = self._parts[part]
             # Sections with the same bytes are kept, with their compressed form.
             kept = [
-                next((old for old in before if old.text == new.text), new) for new in sections if new.text
+                next((old for old in before if old.says_the_same(new)), new) for new in sections if new.size
             ]
             same = len(kept) == len(before) and all(a is b for a, b in zip(kept, before, strict=True))
             self._parts[part] = kept

@@ -82,7 +82,11 @@ class ClusterPage:
         kept: dict[str, _Kept] = {}
         for each in view.of_services():
             before = self._kept.get(each.service.id)
-            kept[each.service.id] = before if before and before.holds(each) else self._one(each)
+            if before and before.holds(each):
+                before.view = each  # equal, and lets go of the answer before
+                kept[each.service.id] = before
+            else:
+                kept[each.service.id] = self._one(each)
         self._kept = kept
         self.until = min((each.until for each in kept.values()), default=float("inf"))
         whole = [Family(metric) for metric in self._metrics]
