@@ -149,7 +149,8 @@ class Lab:
 
         Empty where no manager answers.
         """
-        return {row["Description"]["Hostname"]: row for row in self._rows()}
+        rows = ((row["Description"].get("Hostname"), row) for row in self._rows())
+        return {name: row for name, row in rows if name}  # one that just joined has no name yet
 
     def _rows(self) -> list[dict[str, Any]]:
         for node in self.nodes:
@@ -159,7 +160,7 @@ class Lab:
                 rows: list[dict[str, Any]] = node.engine.call("GET", "/nodes", timeout=3)
             except EngineError:  # a worker, or a manager without quorum
                 continue
-            return rows
+            return [row for row in rows if row["Description"].get("Hostname")]  # else it is still joining
         return []
 
     def wait_ready(self, *, timeout: float = 60) -> None:
