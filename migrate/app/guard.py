@@ -21,7 +21,7 @@ from swarmstead.errors import SwarmsteadError
 
 from .gate import run_command
 
-__all__ = ["Guard", "guarded"]
+__all__ = ["Guard", "guarded", "main"]
 
 _COMMIT, _DONE = "commit", "done"
 
@@ -62,7 +62,7 @@ def guarded(*, back: Sequence[str], forward: Sequence[str], mark: Path, lock: in
     """
     words = json.dumps({"back": list(back), "forward": list(forward), "mark": str(mark)})
     with subprocess.Popen(
-        [sys.executable, "-m", "migrate.app.guard"],
+        [sys.executable, "-c", "from migrate.app.guard import main; main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -75,7 +75,8 @@ def guarded(*, back: Sequence[str], forward: Sequence[str], mark: Path, lock: in
         yield guard
 
 
-def _main() -> None:
+def main() -> None:
+    """Be the guard: read the job and the words from standard input, act when it ends."""
     job = json.loads(sys.stdin.readline())
     mark = Path(job["mark"])
     for line in sys.stdin:
@@ -90,7 +91,3 @@ def _main() -> None:
         elif line.strip() == _DONE:
             return
     run_command(job["forward" if mark.exists() else "back"], name="the guard's")
-
-
-if __name__ == "__main__":
-    _main()
