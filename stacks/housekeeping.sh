@@ -20,14 +20,15 @@ used=$([ -z "$containers" ] || docker inspect --format '{{.Image}}' $containers 
 
 # One line per image: its id, when it came here or was built, and all its names.
 # shellcheck disable=SC2086
-docker image inspect --format \
-  '{{.Id}} {{.Created}} {{.Metadata.LastTagTime.Format "2006-01-02T15:04:05Z"}}{{range .RepoTags}} {{.}}{{end}}{{range .RepoDigests}} {{.}}{{end}}' \
-  $images |
-awk -v keep="$keep" -v before="$before" -v used="$used" '
+described=$(docker image inspect --format \
+  '{{.Id}} {{.Created}} {{json .Metadata.LastTagTime}}{{range .RepoTags}} {{.}}{{end}}{{range .RepoDigests}} {{.}}{{end}}' \
+  $images)
+printf '%s\n' "$described" | awk -v keep="$keep" -v before="$before" -v used="$used" '
   BEGIN { count = split(used, ids, "\n"); for (i = 1; i <= count; i++) stays[ids[i]] = 1 }
   {
+    gsub(/"/, "", $3)
     when[$1] = $2 > $3 ? $2 : $3
-    order[NR] = $1
+    order[++images] = $1
     for (i = 4; i <= NF; i++) {
       names[$1] = names[$1] " " $i
       repository = $i
@@ -45,7 +46,7 @@ awk -v keep="$keep" -v before="$before" -v used="$used" '
         if (newer < keep) stays[ids[i]] = 1
       }
     }
-    for (n = 1; n <= NR; n++)
+    for (n = 1; n <= images; n++)
       if (!(order[n] in stays) && when[order[n]] < before)
         print (names[order[n]] == "" ? order[n] : substr(names[order[n]], 2))
   }' |
