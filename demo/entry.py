@@ -6,7 +6,7 @@ lack IPVS, so the demo's entry asks Swarm's DNS for ``tasks.<service>`` and bala
 Requests are held by a few lines of Lua that look at a map, which the runtime API changes. (Not by
 ``set maxconn frontend 0``: HAProxy 2.6.12 ends in a busy loop when it is lifted while connections wait.)
 
-As a command it is what the migration plan calls: ``python -m demo.entry ADDRESS hold|old|new|idle``.
+As a command it is what the migration plan calls: ``python -m demo.entry ADDRESS:PORT hold|old|new``.
 """
 
 import socket
@@ -126,9 +126,10 @@ class Entry:
 
 
 def main() -> None:
-    """Run ``python -m demo.entry ADDRESS hold|old|new``: hold returns once nothing is under way."""
-    address, word = sys.argv[1:]
-    entry = Entry(address)
+    """Run ``python -m demo.entry ADDRESS:PORT hold|old|new``: hold returns once nothing is under way."""
+    where, word = sys.argv[1:]
+    address, _, port = where.rpartition(":")
+    entry = Entry(address, int(port))
     entry.send_to(word)
     if word == "hold":
         entry.wait_idle()

@@ -25,7 +25,6 @@ __all__ = ["Story"]
 
 _S3_PORT, _OLD_PORT, _TRAFFIC_PORT = 9300, 8081, 9200
 _PROMETHEUS_PORT = 9090
-_REPLICAS = 3
 _LOGIN_PATIENCE_SECONDS = 60
 _DOWN_PATIENCE_SECONDS = 60
 _RECOVERY_PATIENCE_SECONDS = 60
@@ -61,9 +60,9 @@ class Story:
         with self._screen.running():
             lab = self._make_lab()
             exporters = self._build(lab)
-            entry, s3 = self._start_servers(lab, exporters)
+            entry, s3, password = self._start_servers(lab, exporters)
             old = self._start_app(lab)
-            move = Move(self._folder, lab, entry, s3, old)
+            move = Move(self._folder, lab, s3, old, password)
             hold_seconds = self._migrate(move)
             verified = self._verify(move)
             killed_at, down_after = self._kill(lab)
@@ -109,17 +108,19 @@ class Story:
                 lab.load_base(name)
             note("exporters")
             tag = images.build_exporters(lab, self._folder)
+            note("migrate")
+            images.build_migrate(lab, self._folder)
             note("")
         return tag
 
-    def _start_servers(self, lab: Lab, exporters: str) -> tuple[Entry, parts.S3Server]:
+    def _start_servers(self, lab: Lab, exporters: str) -> tuple[Entry, parts.S3Server, Path]:
         with self._screen.step(SERVERS):
             for network in (parts.EDGE, parts.MONITORING):
                 parts.make_network(lab, network)
             s3 = parts.S3Server(self._folder, lab.gateway, _S3_PORT, "photos")
             s3.start()
             self._ends.append(s3.stop)
-            stacks.deploy_redis(lab, self._folder)
+            password = stacks.deploy_redis(lab, self._folder)
             entry = parts.deploy_entry(
                 lab,
                 self._folder,
@@ -132,7 +133,7 @@ class Story:
             address = lab.node("n1").address
             parts.wait_for_port(address, _PROMETHEUS_PORT)
             self._prometheus = Prometheus(f"http://{address}:{_PROMETHEUS_PORT}")
-        return entry, s3
+        return entry, s3, password
 
     def _start_app(self, lab: Lab) -> OldHost:
         with self._screen.step(HOST) as note:
@@ -190,10 +191,12 @@ class Story:
     def _recover(self, entry: Entry) -> None:
         with self._screen.step(GOES_ON) as note:
             self._wait(
-                lambda: entry.ready() == _REPLICAS, _RECOVERY_PATIENCE_SECONDS, "not all replicas came back"
+                lambda: entry.ready() == Move.REPLICAS,
+                _RECOVERY_PATIENCE_SECONDS,
+                "not all replicas came back",
             )
             self._stop.wait(_CALM_SECONDS)
-            note(f"{_REPLICAS} replicas ready")
+            note(f"{Move.REPLICAS} replicas ready")
 
     def _end_traffic(self) -> Report:
         with self._screen.step(CHECK) as note:

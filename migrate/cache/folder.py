@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +20,14 @@ class Folder:
 
     def __init__(self, root: Path, remote: Remote, manifest: Manifest, *, max_bytes: int) -> None:
         self.root, self.remote, self._manifest, self._most = root, remote, manifest, max_bytes
+        self._index = threading.Lock()  # one connection, many threads
 
     def unconfirmed(self) -> Iterator[Found]:
         """Return the files that the remote has not confirmed as they are now."""
         for found in scan(self.root):
             if isinstance(found, Found) and ".swarmstead-" not in found.name:
-                known = self._manifest.get(found.name)
+                with self._index:
+                    known = self._manifest.get(found.name)
                 if not known or (known.size, known.mtime_ns) != (found.size, found.mtime_ns):
                     yield found
 
@@ -41,7 +44,8 @@ class Folder:
                 sha1 = hashlib.file_digest(file, "sha1").hexdigest()
                 file.seek(0)
                 self.remote.put(found.name, file, size=status.st_size, sha1=sha1)
-            self._manifest.add(Entry(found.name, status.st_size, status.st_mtime_ns, sha1))
+            with self._index:
+                self._manifest.add(Entry(found.name, status.st_size, status.st_mtime_ns, sha1))
             sent += 1
         return sent
 
@@ -65,7 +69,9 @@ class Folder:
                 if size != body.stored.size or body.stored.sha1 not in ("", digest.hexdigest()):
                     raise Corrupt("the remote sent other bytes than it promised", subject=name)
                 Path(temporary).chmod(0o644)
-                self._manifest.add(Entry(name, size, Path(temporary).stat().st_mtime_ns, digest.hexdigest()))
+                entry = Entry(name, size, Path(temporary).stat().st_mtime_ns, digest.hexdigest())
+                with self._index:
+                    self._manifest.add(entry)
                 # The app may have written this name meanwhile: its bytes are newer than the remote's.
                 os.link(temporary, path)
             except FileExistsError:
@@ -78,7 +84,9 @@ class Folder:
     def shrink(self) -> None:
         """Evict confirmed files, those longest not asked for first, until the folder is within its bound."""
         confirmed = []
-        for entry in self._manifest.all():
+        with self._index:
+            entries = list(self._manifest.all())
+        for entry in entries:
             try:
                 status = (self.root / entry.name).stat()
             except FileNotFoundError:
