@@ -8,29 +8,19 @@ from typing import Any
 
 import click
 
+from exporters.cli.listen import split_listen
 from exporters.cli.probe import ask_health
 from exporters.engine import parse_address
 from exporters.exposition import load_web_config
 from exporters.swarm import Options, Pace, once, serve
 from swarmstead import __version__
 from swarmstead.command import run
-from swarmstead.errors import UsageError
 from swarmstead.logs import set_up_logging
 from swarmstead.settings import settings
 from swarmstead.stop import stop_on_signals
 from swarmstead.table import TABLE
 
 __all__ = ["command", "main"]
-
-_MOST_PORT = 65535
-
-
-def split_listen(text: str) -> tuple[str, int]:
-    """Return host and port of HOST:PORT, :PORT or [v6]:PORT. Raises UsageError."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > _MOST_PORT:
-        raise UsageError(f"is not HOST:PORT: {text}", subject="--listen")
-    return host.strip("[]"), int(port)
 
 
 @click.command(name="swarm-exporter", context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from exporters.cli.lazy import LazyGroup
-from exporters.cli.swarm import split_listen
-from exporters.exposition import load_web_config
+from exporters.cli.listen import split_listen
+from exporters.exposition import Form, load_web_config
 from exporters.traefik import Exporter, Options
 from exporters.traefik import serve as serve_exporter
 from swarmstead import __version__
@@ -123,7 +123,7 @@ def _once(options: Options) -> str:
     exporter.read_all()
     page = exporter.show()
     exporter.close()
-    return "".join(section.text.decode() for section in page.sections)
+    return page.body(Form(openmetrics=False, gzip=False)).decode()
 
 
 def main() -> None:

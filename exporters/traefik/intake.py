@@ -22,6 +22,8 @@ __all__ = ["Intake"]
 
 _MOST_CELLS: Final = 512  # between two folds: what clients can make different takes no more memory than this
 _MOST_TRIES: Final = 16
+_SCHEME: Final = len("http://")  # enough of a server to tell that there is one
+_TAIL_PARTS: Final = 5
 _LONGEST_NAME: Final = 512
 
 
@@ -42,6 +44,7 @@ class Intake:
         self._blank = [0] * (CELL_HEAD + len(self._bounds) + 1)
         self._decoder = msgspec.json.Decoder(Line)
         self._cells: dict[Key, list[int]] = {}
+        self._clf_cells: dict[tuple[bytes, bytes, bytes], list[int]] = {}
         self._slot = 0
         self._time = ""
         self._clf_time = b""
@@ -62,6 +65,7 @@ class Intake:
         for key, cell in self._cells.items():
             self.folder.fold(key, cell, self._slot)
         self._cells.clear()
+        self._clf_cells.clear()
 
     def error(self, kind: str, number: int = 1) -> None:
         """Count lines that could not be read."""
@@ -136,7 +140,7 @@ class Intake:
 
     def _feed_slowly(self, chunk: bytes) -> None:
         for line in chunk.split(b"\n"):
-            if line.strip():
+            if not self._known_clf(line) and line.strip():
                 self._line(line)
 
     def _line(self, line: bytes) -> None:
@@ -173,6 +177,35 @@ class Intake:
             return
         self.error("malformed")
 
+    def _known_clf(self, line: bytes) -> bool:
+        """Count a line of the common format like one that was read a moment ago; return whether it was one.
+
+        Read from both ends: a request has no space inside (Go refuses it), a router and a server no quote.
+        """
+        at = line.find(b'] "')
+        end = line.find(b'" ', at + 3)
+        tail = line.rsplit(b'"', 4)
+        if end < 0 or len(tail) < _TAIL_PARTS or line[line.rfind(b"[", 0, at) + 1 : at] != self._clf_time:
+            return False
+        status, _, rest = line[end + 2 : end + 32].partition(b" ")
+        size = rest.partition(b" ")[0]
+        cell = self._clf_cells.get((tail[1], tail[3][:_SCHEME], status))
+        if cell is None or tail[2] != b" " or line.find(b'] "', at + 3) > 0 or not size.isdigit():
+            return False
+        milliseconds = tail[4][1:-2]
+        if tail[4][-2:] != b"ms" or not milliseconds.isdigit():
+            return False
+        self._count_clf(cell, int(size), int(milliseconds))
+        return True
+
+    def _count_clf(self, cell: list[int], size: int, milliseconds: int) -> None:
+        cell[0] += 1
+        cell[1] += size
+        if milliseconds >= 0:
+            took = milliseconds * 1_000_000
+            cell[3] += took
+            cell[bisect_left(self._bounds, took) + CELL_HEAD] += 1
+
     def _clf_line(self, line: bytes) -> None:
         parsed = parse_clf(line)
         if parsed is None:
@@ -190,12 +223,10 @@ class Intake:
         cell = self._cells.get(key)
         if cell is None:
             cell = self._cells[key] = self._new_cell(key)
-        cell[0] += 1
-        cell[1] += parsed.size
-        if parsed.milliseconds >= 0:
-            took = parsed.milliseconds * 1_000_000
-            cell[3] += took
-            cell[bisect_left(self._bounds, took) + CELL_HEAD] += 1
+        if len(self._clf_cells) < _MOST_CELLS:
+            short = (parsed.router, parsed.server[:_SCHEME], b"%03d" % parsed.status)
+            self._clf_cells[short] = cell
+        self._count_clf(cell, parsed.size, parsed.milliseconds)
 
     def _clf_service(self, router: str, server: bytes) -> str:
         """Return a name for the service, which this format does not have: its router's labels know it."""
