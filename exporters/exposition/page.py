@@ -49,25 +49,25 @@ class Family:
 class Section:
     """Families rendered together; bytes that never change again."""
 
-    __slots__ = ("_compressed", "_families", "series", "size")
+    __slots__ = ("_compressed", "families", "series", "size")
 
     def __init__(self, families: Iterable[Family] = ()) -> None:
-        self._families = [
+        self.families = [
             (family.metric, "".join(family.lines).encode()) for family in families if family.lines
         ]
-        self.series = sum(body.count(b"\n") for _, body in self._families)
-        self.size = sum(len(metric.text_head.encode()) + len(body) for metric, body in self._families)
+        self.series = sum(body.count(b"\n") for _, body in self.families)
+        self.size = sum(len(metric.text_head.encode()) + len(body) for metric, body in self.families)
         self._compressed: dict[bool, bytes] = {}
 
     def parts(self, *, openmetrics: bool) -> Iterator[bytes]:
         """Yield the section's bytes, a head and a body in turn."""
-        for metric, body in self._families:
+        for metric, body in self.families:
             yield (metric.openmetrics_head if openmetrics else metric.text_head).encode()
             yield body
 
     def says_the_same(self, other: "Section") -> bool:
         """Return whether another section has the same bytes."""
-        return self._families == other._families
+        return self.families == other.families
 
     def compressed(self, *, openmetrics: bool) -> bytes:
         """Return the section's gzip member, made at the first call."""

@@ -39,7 +39,7 @@ One instance runs on every node. The one on the leading manager answers for the 
 - **Leader change.** The series of the cluster move to another instance. Aggregate over instances:
   `max by (service, stack, mode) (swarm_service_running_replicas)`.
 - **No quorum.** Every manager says `swarm_cluster_quorum 0` and no other figure of the cluster: nobody can
-  know it. A manager says so once its node list is unanswered for 3 s while its engine answers, so also
+  know it. A manager says so once its node list is unanswered for 2.5 s while its engine answers, so also
   during the 10 to 15 s of an election. What the living engines run is there all the time, in
   `swarm_engine_service_containers`.
 - **Two witnesses.** `swarm_service_running_replicas` is what the managers believe. They notice a dead worker

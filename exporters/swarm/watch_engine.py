@@ -21,10 +21,12 @@ from swarmstead.stop import Stop
 __all__ = ["ContainerWatch", "EngineState", "EventWatch", "InfoWatch", "PingWatch"]
 
 _log = logging.getLogger("swarm-exporter")
-_PING_SECONDS: Final = 3.0
+_SILENT_SECONDS: Final = 1.5
+_PING_SECONDS: Final = 2.0
 _TICK_SECONDS: Final = 1.0
 _RELIST_SECONDS: Final = 60.0
 _DEAF_RELIST_SECONDS: Final = 10.0
+_SETTLE_SECONDS: Final = 3.0
 _SILENCE_SECONDS: Final = 600.0
 _LONGEST_BACKOFF_SECONDS: Final = 30.0
 _GATHER_SECONDS: Final = 0.1
@@ -100,13 +102,13 @@ class PingWatch:
         """Ask once, if due, and judge."""
         state = self._state
         before = state.up
-        if time.time() - state.board.last_answer > _PING_SECONDS:
+        if time.time() - state.board.last_answer > _SILENT_SECONDS:
             began = time.monotonic()
             try:
                 state.api_version = self._engine.ping(_PING_SECONDS)
             except EngineError as error:
                 state.board.polled("engine", began, error)
-                state.up = time.time() - state.board.last_answer < _PING_SECONDS
+                state.up = time.time() - state.board.last_answer < _SILENT_SECONDS
             else:
                 state.board.polled("engine", began)
                 state.up = True
@@ -266,6 +268,7 @@ class ContainerWatch:
         self._listed = False
         self._list_at = 0.0
         self._told: set[str] = set()
+        self._settling = False
 
     def run(self, stop: Stop) -> None:
         """Keep it until told to stop."""
@@ -294,7 +297,7 @@ class ContainerWatch:
                 item = self._events.queue.get_nowait()
         except queue.Empty:
             pass
-        if changed and self._listed:
+        if changed and self._state.containers is not None:
             self._state.ooms = dict(self._witness.ooms)
             self._state.containers = self._witness.counts()
         return changed
@@ -304,9 +307,10 @@ class ContainerWatch:
             self._streaming = item.up
             self._list_at = 0.0  # what happened in between, no event tells
             self._listed = False
+            self._settling = item.up
             return False
         self._told.add(item.actor.id)
-        return self._witness.take_event(item)
+        return self._witness.take_event(item, time.monotonic())
 
     def _list(self) -> None:
         began = time.monotonic()
@@ -320,15 +324,23 @@ class ContainerWatch:
             self._list_at = time.monotonic() + (_RELIST_SECONDS if error.kind == "http_403" else 2.0)
             return
         # Events that came while the list was made are still queued, and are taken on top of it.
-        differing = self._witness.take_list(containers)
+        differing = self._witness.take_list(containers, time.monotonic())
         self._state.board.polled("containers", began)
         self._listed = True
-        self._list_at = time.monotonic() + (_RELIST_SECONDS if self._streaming else _DEAF_RELIST_SECONDS)
+        self._list_at = time.monotonic() + self._pause()
         if differing and expected:
             self._take(_GATHER_SECONDS)
             self._check_deaf(differing - self._told)
         self._told.clear()
         self._state.containers = self._witness.counts()
+
+    def _pause(self) -> float:
+        """Return the seconds to the next list."""
+        if self._settling:
+            # Who died just before the stream stood may have been listed as running still, and no event tells.
+            self._settling, self._listed = False, False
+            return _SETTLE_SECONDS
+        return _RELIST_SECONDS if self._streaming else _DEAF_RELIST_SECONDS
 
     def _check_deaf(self, untold: set[str]) -> None:
         if untold:
@@ -341,7 +353,7 @@ class ContainerWatch:
     def _ask(self, asked: list[str]) -> None:
         began = time.monotonic()
         try:
-            self._witness.take_answer(asked, self._engine.containers(asked))
+            self._witness.take_answer(asked, self._engine.containers(asked), time.monotonic())
         except EngineError as error:
             self._state.board.polled("containers", began, error)
             self._list_at = 0.0

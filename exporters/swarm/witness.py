@@ -2,6 +2,10 @@
 
 A whole list costs an Engine 29 some 19 ms, so it is taken seldom; in between, events add and take away.
 An event does not say whether a container has a health check: one that started is asked for by its ID.
+
+The engine tells a container's end (`die`) before it takes it out of its list of running ones (moby,
+daemon/monitor.go: the network is released in between, which took seconds on a busy machine). So a list may
+name a container that is known to be dead: whoever died lately is not believed to run.
 """
 
 from collections import Counter
@@ -17,6 +21,7 @@ _STACK: Final = "com.docker.stack.namespace"
 _GONE: Final = frozenset({"die", "destroy", "pause"})
 _HERE: Final = frozenset({"start", "unpause"})
 _HEALTH: Final = "health_status: "
+_LATELY_SECONDS: Final = 10.0
 
 
 class _Seen(NamedTuple):
@@ -42,30 +47,38 @@ def _seen(container: Container) -> _Seen | None:
 
 
 class Witness:
-    """The running containers of swarm tasks by ID; one thread's."""
+    """The running containers of swarm tasks by ID; one thread's. now: of a clock that never goes back."""
 
     def __init__(self) -> None:
         self._containers: dict[str, _Seen] = {}
+        self._died: dict[str, float] = {}
         self._ask: set[str] = set()
         self.ooms: Counter[tuple[str, str]] = Counter()
 
-    def take_list(self, containers: Iterable[Container]) -> set[str]:
+    def take_list(self, containers: Iterable[Container], now: float) -> set[str]:
         """Take a whole list; return the IDs that are in it and were not known, or the other way round."""
-        now = {each.id: seen for each in containers if (seen := _seen(each))}
-        differing = now.keys() ^ self._containers.keys()
-        self._containers = now
+        listed = self._running(containers, now)
+        differing = listed.keys() ^ self._containers.keys()
+        self._containers = listed
         self._ask.clear()
         return differing
 
-    def take_event(self, event: Event) -> bool:
+    def _running(self, containers: Iterable[Container], now: float) -> dict[str, _Seen]:
+        self._died = {each: at for each, at in self._died.items() if now - at < _LATELY_SECONDS}
+        found = {each.id: seen for each in containers if (seen := _seen(each))}
+        return {identity: seen for identity, seen in found.items() if identity not in self._died}
+
+    def take_event(self, event: Event, now: float) -> bool:
         """Take an event of a container; return whether the counts changed."""
         identity, labels = event.actor.id, event.actor.attributes or {}
         if _SERVICE not in labels:
             return False
         if event.action in _GONE:
             self._ask.discard(identity)
+            self._died[identity] = now
             return self._containers.pop(identity, None) is not None
         if event.action in _HERE:
+            self._died.pop(identity, None)
             self._ask.add(identity)
         elif event.action == "oom":
             self.ooms[labels[_SERVICE], labels.get(_STACK, "")] += 1
@@ -76,9 +89,9 @@ class Witness:
                 self._ask.add(identity)
                 return False
             # The engine's words here: healthy, unhealthy, and since 29 also running probes' names.
-            now = known._replace(health=event.action.removeprefix(_HEALTH).strip())
-            if now.health in ("healthy", "unhealthy", "starting") and now != known:
-                self._containers[identity] = now
+            seen = known._replace(health=event.action.removeprefix(_HEALTH).strip())
+            if seen.health in ("healthy", "unhealthy", "starting") and seen != known:
+                self._containers[identity] = seen
                 return True
         return False
 
@@ -87,11 +100,11 @@ class Witness:
         asked, self._ask = sorted(self._ask), set()
         return asked
 
-    def take_answer(self, asked: Iterable[str], containers: Iterable[Container]) -> None:
+    def take_answer(self, asked: Iterable[str], containers: Iterable[Container], now: float) -> None:
         """Take the answer for the IDs asked for: those not in it do not run any more."""
         for identity in asked:
             self._containers.pop(identity, None)
-        self._containers.update({each.id: seen for each in containers if (seen := _seen(each))})
+        self._containers.update(self._running(containers, now))
 
     def counts(self) -> Mapping[tuple[str, str, str], int]:
         """Return the number of running containers by service, stack and health."""

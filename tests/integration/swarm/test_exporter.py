@@ -334,10 +334,12 @@ def test_a_deaf_stream_is_found_out_by_the_next_list(watch: Callable[..., _Watch
     it = watch()
     it.until("swarm_exporter_event_stream_up", 1)
     it.until("swarm_engine_witness_up", 1)
-    time.sleep(0.3)
+    end = time.monotonic() + 10
+    while it.exporter.containers._settling or not it.exporter.containers._listed:
+        assert time.monotonic() < end
+        time.sleep(0.05)
     it.engine.replies["/containers/json"] = Reply(body=b"[]")
     it.exporter.containers._list_at = 0
-    end = time.monotonic() + 5
     while not it.value("swarm_exporter_events_missed_total"):
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -43,7 +43,7 @@ def _sections(name: str) -> list[Section]:
     data = scenario(name)
     info = data.decode("info", Info)
     witness = Witness()
-    witness.take_list(data.containers())
+    witness.take_list(data.containers(), 0)
     disk = data.decode("system-df", Disk) if "system-df" in data.answers else None
     seen = EngineView(True, info, "1.41", witness.counts(), {}, disk)
     page = ClusterPage(LabelMetrics(["tier"], ["zone"]))

@@ -123,4 +123,4 @@ def test_polling_keeps_its_budget(cost: float, hinted: bool) -> None:
 def test_most_askings_are_impatient_and_some_are_not() -> None:
     waits = [deadline(timeouts) for timeouts in range(12)]
     assert waits.count(CLUSTER_SECONDS) == 2
-    assert sorted(set(waits)) == [3.0, CLUSTER_SECONDS]
+    assert sorted(set(waits)) == [2.5, CLUSTER_SECONDS]

@@ -104,7 +104,7 @@ def test_witness_counts_what_this_engine_runs(name: str) -> None:
     """The second witness's figures by service agree with the engine's own list, also without a quorum."""
     data = scenario(name)
     witness = Witness()
-    witness.take_list(data.containers())
+    witness.take_list(data.containers(), 0)
     ours: dict[str, int] = {}
     for (of, _, _), number in witness.counts().items():
         ours[of] = ours.get(of, 0) + number
