@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Name every config in the stack files by a hash of its content: `python3 stacks/rehash.py` after an edit.
 
 Docker never changes a config: deploying the same name with other content fails with "only updates to Labels
