@@ -1,7 +1,7 @@
 """The seed's panel shows what happened: its own query, asked of a real Prometheus, equals a count of the log.
 
-An hour of two sites and two Traefiks is played in accelerated time: lines are appended, the exporters read them
-by a clock of ours, and what they show every 15 seconds becomes Prometheus's data.
+An hour of two sites and two Traefiks is played in accelerated time: lines are appended, the exporters
+read them by a clock of ours, and what they show every 15 seconds becomes Prometheus's data.
 """
 
 import datetime as dt
