@@ -122,15 +122,81 @@ def test_the_machine_gets_its_name(prometheus: int) -> None:
     assert 0 < float(rows[0]["value"][1]) < 1
 
 
+def _alertmanager(prometheus: int) -> str:
+    (manager,) = _get(prometheus, "/api/v1/alertmanagers")["activeAlertmanagers"]
+    return str(manager["url"].removesuffix("/alerts"))
+
+
 def test_an_alert_reaches_alertmanager(prometheus: int) -> None:
+    api = _alertmanager(prometheus)
+
     def arrived() -> list[Any]:
-        (manager,) = _get(prometheus, "/api/v1/alertmanagers")["activeAlertmanagers"]
-        with urllib.request.urlopen(manager["url"].replace("/alerts", "/alerts/groups"), timeout=3) as answer:
+        with urllib.request.urlopen(f"{api}/alerts/groups", timeout=3) as answer:
             groups = json.load(answer)
         return [group for group in groups if group["labels"]["alertname"] == "Watchdog"]
 
     (group,) = _until(arrived)
     assert group["receiver"]["name"] == "dead-mans-switch"
+
+
+@pytest.mark.parametrize(
+    ("cause", "held_back", "still_told"),
+    [
+        (
+            {"alertname": "SwarmNodeDown", "hostname": "n3"},
+            [
+                {"alertname": "SwarmServiceReplicasMismatch", "service": "shop_web"},
+                {"alertname": "SwarmExporterMissing", "hostname": "n3"},
+                {"alertname": "HostDiskFull", "hostname": "n3"},
+            ],
+            [
+                {"alertname": "SwarmServiceDown", "service": "db"},
+                {"alertname": "SwarmExporterMissing", "hostname": "n2"},
+                {"alertname": "SwarmQuorumAtRisk"},
+            ],
+        ),
+        (
+            {"alertname": "SwarmQuorumLost"},
+            [{"alertname": "SwarmNoLeader"}, {"alertname": "SwarmServiceDown", "service": "x"}],
+            [{"alertname": "SiteNoServer", "host": "a"}, {"alertname": "SwarmEngineDown", "hostname": "n1"}],
+        ),
+        (
+            {"alertname": "SwarmTaskPending", "service": "shop_web", "stack": "shop"},
+            [{"alertname": "SwarmServiceReplicasMismatch", "service": "shop_web", "stack": "shop"}],
+            [{"alertname": "SwarmServiceReplicasMismatch", "service": "blog_web", "stack": "blog"}],
+        ),
+    ],
+    ids=lambda each: each["alertname"] if isinstance(each, dict) else "",
+)
+def test_one_cause_one_message(
+    prometheus: int, cause: dict[str, str], held_back: list[dict[str, str]], still_told: list[dict[str, str]]
+) -> None:
+    api = _alertmanager(prometheus)
+    test = {"case": cause["alertname"]}
+    all_of_them = [{"labels": each | test} for each in (cause, *held_back, *still_told)]
+
+    def post(ends_at: str | None) -> None:
+        body = [each | ({"endsAt": ends_at} if ends_at else {}) for each in all_of_them]
+        request = urllib.request.Request(
+            f"{api}/alerts", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=3).close()
+
+    def state(labels: dict[str, str]) -> str:
+        asked = [("filter", f'{name}="{value}"') for name, value in (labels | test).items()]
+        with urllib.request.urlopen(f"{api}/alerts?{urllib.parse.urlencode(asked)}", timeout=3) as answer:
+            (alert,) = json.load(answer)
+        return str(alert["status"]["state"])
+
+    post(None)
+    try:
+        _until(lambda: [each for each in held_back if state(each) == "suppressed"])
+        assert {each["alertname"]: state(each) for each in held_back} == {
+            each["alertname"]: "suppressed" for each in held_back
+        }
+        assert [state(each) for each in still_told] == ["active"] * len(still_told)
+    finally:
+        post("2020-01-01T00:00:00Z")  # over, so that it holds nothing of the next case back
 
 
 def _until(found: Callable[[], list[Any]], seconds: float = 40) -> list[Any]:
