@@ -79,7 +79,7 @@ class _Reader:
     def exactly(self, size: int, onto: bytearray | None = None) -> bytearray:
         """Return so many bytes, behind those of `onto`. A long answer is received in place, not copied."""
         self._allow(size)
-        data = bytearray(size) if not onto else onto
+        data = onto or bytearray(size)
         start = 0
         if onto:
             start = len(onto)
