@@ -159,8 +159,8 @@ def steady(seconds: float) -> float:
         log = Path(folder) / "access.json"
         lines = [json.dumps(record, separators=(",", ":")) + "\n" for record in records(20_000, 7)]
         command = [
-            str(Path(sys.executable).with_name("traefik-exporter")), "serve", "--log", str(log), "--listen", "127.0.0.1:0",
-            "--state", str(Path(folder) / "state"), "--log-level", "warning",
+            str(Path(sys.executable).with_name("traefik-exporter")), "serve", "--log", str(log),
+            "--listen", "127.0.0.1:0", "--state", str(Path(folder) / "state"), "--log-level", "warning",
         ]  # fmt: skip
         process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
         try:

@@ -24,7 +24,7 @@ class Folder:
     """Knows the labels and their caps.
 
     most_services, most_pairs, most_entrypoints: what is beyond becomes ``other``, and is counted as folded.
-    clock: Unix seconds; it bounds the log's own times.
+    clock: Unix seconds; it bounds the log's own times. since: what was written before is passed over (`top`).
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Folder:
         most_entrypoints: int = 32,
     ) -> None:
         self.counts = counts
+        self.since = 0
         self.hosts = hosts
         self.names = names
         self.clock = clock
@@ -51,6 +52,8 @@ class Folder:
 
     def fold(self, key: Key, cell: list[int], slot: int) -> None:
         """Add a cell. slot: start of the slot that its lines were written in, Unix seconds; 0 if unknown."""
+        if slot < self.since:
+            return
         raw_host, raw_service, router, raw_entrypoint, status, origin, address = key
         counts, number = self.counts, cell[0]
         if status == -1:

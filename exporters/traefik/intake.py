@@ -31,12 +31,10 @@ class Intake:
     """Takes lines and counts them.
 
     duration: "auto" takes OriginDuration where there is one, "total" Duration always.
-    watch: called with each record of a request, for `top`; slow, so None while serving.
+    watch: called with the lines, too, by `top`.
     """
 
-    def __init__(
-        self, folder: Folder, *, duration: str = "auto", watch: Callable[[Line], None] | None = None
-    ) -> None:
+    def __init__(self, folder: Folder, *, duration: str = "auto") -> None:
         self.folder = folder
         self.format = "none"
         self._by_origin = duration == "auto"
@@ -48,7 +46,7 @@ class Intake:
         self._slot = 0
         self._time = ""
         self._clf_time = b""
-        self._watch = watch
+        self.watch: Callable[[bytes], None] | None = None
 
     def feed(self, chunk: bytes) -> int:
         """Count the lines of a chunk that ends with a newline; return how many of its bytes are done with.
@@ -81,6 +79,8 @@ class Intake:
         return done
 
     def _feed_lines(self, chunk: bytes) -> None:
+        if self.watch is not None:
+            self.watch(chunk)
         if chunk.startswith(b"{"):
             try:
                 records = self._decoder.decode_lines(chunk)
@@ -96,13 +96,11 @@ class Intake:
 
     def _add(self, records: list[Line]) -> None:
         cells, by_origin, by_address = self._cells, self._by_origin, self.folder.names.by_address
-        bounds, time, watch = self._bounds, self._time, self._watch
+        bounds, time = self._bounds, self._time
         for r in records:
             if r.time != time:
                 time = r.time
                 self._turn(unix_seconds(time))
-            if watch is not None:
-                watch(r)
             key = (
                 r.host,
                 r.service or r.backend,
