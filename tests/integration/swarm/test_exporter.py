@@ -330,7 +330,10 @@ def test_a_dropped_stream_is_opened_again_and_the_list_taken_anew(watch: Callabl
         time.sleep(0.02)
 
 
-def test_a_deaf_stream_is_found_out_by_the_next_list(watch: Callable[..., _Watched]) -> None:
+def test_a_deaf_stream_is_found_out_by_the_next_list(
+    watch: Callable[..., _Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporters.swarm.watch_engine._SETTLE_SECONDS", 0.2)
     it = watch()
     it.until("swarm_exporter_event_stream_up", 1)
     it.until("swarm_engine_witness_up", 1)
