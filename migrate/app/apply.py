@@ -91,6 +91,8 @@ class Move:
         for number, (name, title) in enumerate(STEPS.items(), 1):
             self._stop.check()
             results[name] = self._step(name, f"{number}/{len(STEPS)} {title}", work[name])
+            if name == "switch":
+                self.mark.unlink(missing_ok=True)
         return results
 
     def _claim(self) -> None:
@@ -121,8 +123,6 @@ class Move:
         result = self.ledger.step(name, worked)
         self._reporter.event("step done", name=name, result=result)
         self._observe(f"{name}: recorded")
-        if name == "switch":
-            self.mark.unlink(missing_ok=True)
         return result
 
     def _preflight(self) -> Report:
@@ -153,7 +153,7 @@ class Move:
         def work(stop: Stop) -> None:
             for mover in self.parts.movers:
                 passes.append({mover.what: mover.copy(stop, self._reporter)})
-                self._observe("switch: between")
+                self._observe(f"switch: {mover.what} copied")
             proofs.extend(prove(self.parts.movers, stop, self._reporter, after_switch=False))
             wrong = [proof for proof in proofs if not proof.proved]
             if wrong:

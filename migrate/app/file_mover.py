@@ -63,7 +63,7 @@ class FileMover:
         """Bring over what was written while the switch was under way; names that are there stay."""
         return self.copy(stop, reporter)
 
-    def reverse(self, stop: Stop, reporter: Reporter) -> Report:
+    def reverse(self, stop: Stop, reporter: Reporter, *, held: bool) -> Report:
         """Bring back what was written since."""
         with Manifest(self._manifest) as manifest:
             return reverse(self._root, self._remote(), manifest, stop=stop).as_dict()

@@ -10,7 +10,6 @@ same command is run again.)
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,10 +18,9 @@ from pathlib import Path
 
 from swarmstead.errors import SwarmsteadError
 
-from .gate import run_command
+__all__ = ["Guard", "guarded"]
 
-__all__ = ["Guard", "guarded", "main"]
-
+_PROCESS = Path(__file__).with_name("guard_process.py")
 _COMMIT, _DONE = "commit", "done"
 
 
@@ -62,32 +60,13 @@ def guarded(*, back: Sequence[str], forward: Sequence[str], mark: Path, lock: in
     """
     words = json.dumps({"back": list(back), "forward": list(forward), "mark": str(mark)})
     with subprocess.Popen(
-        [sys.executable, "-c", "from migrate.app.guard import main; main()"],
+        [sys.executable, "-I", "-S", str(_PROCESS)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         pass_fds=(lock,),
         start_new_session=True,  # Ctrl-C at our terminal is not for it
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     ) as process:
         guard = Guard(process, mark)
         guard._say(words)  # noqa: SLF001 - its first line
         yield guard
-
-
-def main() -> None:
-    """Be the guard: read the job and the words from standard input, act when it ends."""
-    job = json.loads(sys.stdin.readline())
-    mark = Path(job["mark"])
-    for line in sys.stdin:
-        if line.strip() == _COMMIT:
-            with mark.open("w") as file:
-                os.fsync(file.fileno())
-            folder = os.open(mark.parent, os.O_RDONLY | os.O_DIRECTORY)
-            os.fsync(folder)
-            os.close(folder)
-            sys.stdout.write(_COMMIT + "\n")
-            sys.stdout.flush()
-        elif line.strip() == _DONE:
-            return
-    run_command(job["forward" if mark.exists() else "back"], name="the guard's")

@@ -60,8 +60,10 @@ class SessionMover:
         with self._target() as target, State(self._state) as state:
             return _counts(late_pass(self._source(), target, state, reporter=reporter))
 
-    def reverse(self, stop: Stop, reporter: Reporter) -> Report:
-        """Bring Redis' sessions back into files."""
+    def reverse(self, stop: Stop, reporter: Reporter, *, held: bool) -> Report:
+        """Bring Redis' sessions back into files; only while requests are held, for that is one whole pass."""
+        if not held:
+            return {}
         with self._target() as target, State(self._state) as state:
             return _counts(reverse(target, self._source(), state, stop=stop, reporter=reporter))
 

@@ -41,8 +41,8 @@ class Mover(Protocol):
     def late(self, stop: Stop, reporter: Reporter) -> Report:
         """After the switch: bring over stragglers, without touching what the new side has."""
 
-    def reverse(self, stop: Stop, reporter: Reporter) -> Report:
-        """Bring back what the new side has; nothing is deleted."""
+    def reverse(self, stop: Stop, reporter: Reporter, *, held: bool) -> Report:
+        """Bring back what the new side has; nothing is deleted. held: whether requests are held now."""
 
     def verify(self, stop: Stop, reporter: Reporter, *, after_switch: bool) -> Proof:
         """Compare both ends."""

@@ -51,7 +51,7 @@ class Rollback:
         results: Report = {"switched": switched}
         if switched:
             self._say("back bulk", 1)
-            results["bulk"] = self.ledger.step("back bulk", lambda: self._pass(self._stop))
+            results["bulk"] = self.ledger.step("back bulk", lambda: self._pass(self._stop, held=False))
             self._observe("back bulk: recorded")
             self._say("back switch", 2)
             results["switch"] = self.ledger.step("back switch", self._switch)
@@ -65,15 +65,15 @@ class Rollback:
         self._reporter.say(f"{number}/{len(_BACK)} {_BACK[name]}")
         self._reporter.event("step", name=name, title=_BACK[name])
 
-    def _pass(self, stop: Stop) -> Report:
-        return {mover.what: mover.reverse(stop, self._reporter) for mover in self.parts.movers}
+    def _pass(self, stop: Stop, *, held: bool) -> Report:
+        return {mover.what: mover.reverse(stop, self._reporter, held=held) for mover in self.parts.movers}
 
     def _switch(self) -> Report:
         results: Report = {}
         held = switch(
             self.ledger,
             self.parts.gate,
-            lambda stop: results.update(self._pass(stop)),
+            lambda stop: results.update(self._pass(stop, held=True)),
             to_new=False,
             mark=self._mark,
             seconds=self.plan.entry.max_hold_seconds,

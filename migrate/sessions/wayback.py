@@ -56,6 +56,9 @@ def reverse(
     _set_aside_ended(source, copied - alive, mark, clock, report)
     report.seconds = time.monotonic() - started
     recording = state.begin()
+    for one in alive:
+        # Unread at any place: the next move reads all anew, and removes from Redis those that end until then.
+        recording.add(0, 0, one)
     recording.finish("reverse", json.dumps(report.as_dict()))
     return report
 
