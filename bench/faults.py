@@ -19,7 +19,7 @@ _ROOT = Path(__file__).parents[1]
 _EXPORTER = [str(Path(sys.executable).with_name("swarm-exporter")), "--engine", "unix:///run/docker.sock"]
 _IMAGE = "lab/base:bookworm"
 _LS = "docker service ls"
-_HOLD = 5.0
+_HOLD = 4.0
 _BATCH = 20  # faults on one lab; then its record is judged and a new lab made, so that memory stays bounded
 _SERVICES = (
     Service("global", "global"),
@@ -162,10 +162,9 @@ class Tally:
             self.judged[key] += 1
             self.wrong[key] += each.wrong
             if each.wrong and each.source == "ours":
-                allowed = sorted(each.allowed, key=str)
-                self.ours.append(
-                    f"{each.at - zero:.1f} s, {each.kind}: {each.service} {each.figure} {each.got}, true {allowed}"
-                )
+                true = sorted(each.allowed, key=str)
+                said = f"{each.service} {each.figure} {each.got}, true {true}"
+                self.ours.append(f"{each.at - zero:.1f} s, {each.kind}: {said}")
 
     def sum(self, counts: Counter[tuple[str, str, str]], source: str, kind: str, *figures: str) -> int:
         """Return a count over these figures."""
@@ -235,7 +234,7 @@ def _batch(
                     _say(f"the lab did not come back, its other faults are left out: {failed}")
                     break
                 tally.made[kind] += 1
-                stage.hold(chance.uniform(4.0, 6.0))
+                stage.hold(chance.uniform(3.0, 4.0))
             stage.hold(4)
         tally.take(stage.verdicts(), stage.changes[0].began)
 

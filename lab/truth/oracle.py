@@ -18,12 +18,13 @@ from urllib.parse import quote
 from lab.errors import EngineError
 from lab.node import Node
 
-__all__ = ["Container", "Look", "Oracle", "Snapshot", "containers_of", "latest", "read", "slots"]
+__all__ = ["ROUND", "Container", "Look", "Oracle", "Snapshot", "containers_of", "latest", "read", "slots"]
 
 _SERVICE = "com.docker.swarm.service.name"
 _TASK = "com.docker.swarm.task.name"
 _URL = "/containers/json?filters=" + quote(json.dumps({"label": [_SERVICE], "status": ["running"]}))
-_EVERY = 0.2
+ROUND = 0.2
+"""Seconds between two askings of an engine, where the machine has time for them."""
 _PATIENCE = 1.0
 
 
@@ -128,7 +129,7 @@ def _nth(looks: Sequence[Look], at: float, rounds: int) -> float:
     here = bisect_left(times, at)
     first, last = sorted((here, here + rounds))
     between = looks[max(0, first) : last]
-    by_clock = at + rounds * _EVERY
+    by_clock = at + rounds * ROUND
     if len(between) < abs(rounds) or any(look.containers is None for look in between):
         return by_clock
     furthest = between[0].began if rounds < 0 else between[-1].began
@@ -157,7 +158,7 @@ class Oracle:
     def _follow(self, node: Node) -> None:
         while not self._stop.is_set():
             self.looks[node.name].append(self.ask(node))
-            self._stop.wait(_EVERY)
+            self._stop.wait(ROUND)
 
     @staticmethod
     def ask(node: Node) -> Look:
@@ -195,6 +196,11 @@ class Oracle:
     def after(self, at: float, rounds: int) -> float:
         """Return when the slowest of the living engines was asked so many rounds after this time."""
         return max(_nth(looks, at, rounds) for looks in self.looks.values())
+
+    def rounds_since(self, at: float) -> int:
+        """Return how often the slowest of the living engines was asked since this time."""
+        living = [looks for looks in self.looks.values() if looks and looks[-1].containers is not None]
+        return min((sum(look.began > at for look in looks[-100:]) for looks in living), default=0)
 
     def serving(self, at: float) -> set[str]:
         """Return the ids of the containers that served at this time."""

@@ -28,7 +28,7 @@ __all__ = [
     "service_ls",
 ]
 
-_PATIENCE = 0.8
+_PATIENCE = 1.5
 _OK = 200
 _REPLICAS = re.compile(r"^(\d+)/(\d+)")
 

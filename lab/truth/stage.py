@@ -15,7 +15,7 @@ from lab.errors import EngineError, LabError
 from lab.node import Node
 from lab.process import wait_until
 from lab.truth.judge import Sample, Verdict, judge_all
-from lab.truth.oracle import Oracle
+from lab.truth.oracle import ROUND, Oracle
 from lab.truth.sources import Page, Pages, Series, ours, peers, read_page, scrape_all, service_ls
 from lab.truth.world import Change, Fate, Service, Timeline, World
 
@@ -222,8 +222,11 @@ class Stage:
         return self.managers()[0].docker(*args)
 
     def hold(self, seconds: float) -> None:
-        """Let time pass under watch."""
+        """Let time pass under watch, on a busy machine as much more as the oracle's rounds take."""
+        began = time.monotonic()
         time.sleep(seconds)
+        enough = round(seconds / ROUND)
+        wait_until(lambda: self.oracle.rounds_since(began) >= enough, timeout=2 * seconds, every=0.1)
 
     # What came of it
 
