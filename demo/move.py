@@ -67,7 +67,8 @@ class Move:
     def apply(self, note: Callable[[str], None]) -> float:
         """Run `migrate app`; return how long requests were held, in seconds."""
         held = 0.0
-        for event in self._run("app", str(self._app), "--name", "photos", "--values", str(self._values_file), "--yes"):
+        words = ("--name", "photos", "--values", str(self._values_file), "--yes")
+        for event in self._run("app", str(self._app), *words):
             if event["event"] == "step":
                 note(str(event["title"]))
             elif event["event"] == "step done" and event["name"] == "switch":
