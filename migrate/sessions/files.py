@@ -100,6 +100,10 @@ class FileSource:
                 break
         return owners.most_common(1)[0][0] if owners else self.root.stat().st_uid
 
+    def canonical(self, key: bytes) -> bytes:
+        """Return the key itself."""
+        return key
+
     def close(self) -> None:
         """Close the folder that is open for reading."""
         if self._descriptor >= 0:

@@ -76,6 +76,9 @@ class Source(Protocol):
     def holds(self, key: bytes) -> bool:
         """Return whether the session of this Redis key is in the store now."""
 
+    def canonical(self, key: bytes) -> bytes:
+        """Return the key that the copy had, for a key that the app may have renamed since."""
+
     def restore(self, record: Record) -> bool:
         """Write one session back for a rollback; return False if it stands there already, byte for byte.
 

@@ -73,13 +73,14 @@ def _restore(
 ) -> None:
     mark = state.marker()
     for key, (value, expiry_ms) in zip(keys, target.fetch(keys), strict=True):
-        if value is None or mark(key) in alive:
+        one = mark(source.canonical(key))
+        if value is None or one in alive:
             continue
         report.seen += 1
-        alive.add(mark(key))
+        alive.add(one)
         if not value:
             report.skipped[Skip.EMPTY] += 1
-            alive.discard(mark(key))
+            alive.discard(one)
             continue
         try:
             written = source.restore(Record(key, value, round(expiry_ms / 1000)))
