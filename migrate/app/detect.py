@@ -27,7 +27,9 @@ _SKIPPED = {
 }
 _LARGEST = 1 << 20
 _LONGEST_LINE = 2000
-_COMMENT = re.compile(r"^\s*(//|#|\*|/\*)")
+_COMMENT = re.compile(r"^\s*(//|#|/\*)")
+_INNER_COMMENT = re.compile(r"^\s*\*(\s|/|$)")  # of a /** block; a crontab's lines begin with a star, too
+_WITH_BLOCKS = {".php", ".phtml", ".inc", ".js", ".mjs", ".cjs", ".ts"}
 _FOLDER = re.compile(r"['\"]/?([\w.-]+(?:/[\w.-]+)*)/['\"]")
 _UPLOAD_NAMES = re.compile(r"upload|media|pictures|photos|images|files|attachments|avatars", re.IGNORECASE)
 _NEAR_LINES = 12
@@ -112,7 +114,9 @@ def scan_text(path: Path, text: str) -> Iterator[Finding]:
     """Yield what the rules find in one file; `path` is relative to the app."""
     rules = [rule for rule in RULES if _fits(rule, path)]
     for number, line in enumerate(text.splitlines(), 1) if rules else ():
-        if _COMMENT.match(line) or len(line) > _LONGEST_LINE:
+        if len(line) > _LONGEST_LINE or _COMMENT.match(line):
+            continue
+        if path.suffix in _WITH_BLOCKS and _INNER_COMMENT.match(line):
             continue
         for rule in rules:
             if rule.pattern.search(line):

@@ -38,6 +38,11 @@ class Home:
         """Where Dockerfile and stack file are written."""
         return self.folder / "package"
 
+    def require(self) -> None:
+        """Raise InputError where no move was begun here: looking must not make a ledger."""
+        if not (self.folder / "app.ledger").exists():
+            self.load_plan()
+
     def load_plan(self) -> tuple[Plan, str]:
         """Return the saved plan with its digest. Raises InputError where there is none."""
         if not self.plan_path.exists():

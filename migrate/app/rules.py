@@ -143,7 +143,8 @@ RULES = (
         "Run it once, outside the web service: swarm-cronjob, or a timer on a manager.",
     ),
     _rule(
-        "start.migrate", "warns", _START, r"manage\.py\s+migrate|artisan\s+migrate|db:migrate|prisma\s+migrate",
+        "start.migrate", "warns", _START,
+        r"manage\.py\s+migrate|artisan\s+migrate|db:migrate|prisma\s+migrate",
         "changes the database when a replica starts: all of them at once",
         "Run it as a job before the update: mode replicated-job.",
     ),

@@ -32,9 +32,9 @@ _COLOURS = {"blocks": "red", "moves": "green", "warns": "yellow", "note": "dim"}
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path, dir_okay=False),
               help="The plan's file.  [default: plan.yml in the state folder]")  # fmt: skip
 @click.option("--state", type=click.Path(path_type=Path, file_okay=False),
-              help="Where plan and progress are kept.  [default: ~/.local/state/swarmstead/NAME]")  # fmt: skip
+              help="Where plan and progress are.  [default: ~/.local/state/swarmstead/NAME]")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
-              help="Where Dockerfile and stack file go.  [default: package/ in the state folder]")  # fmt: skip
+              help="Where Dockerfile and stack go.  [default: package/ in the state folder]")  # fmt: skip
 @click.option("--name", help="The app's name.  [default: the folder's]")
 @click.option("--replan", is_flag=True, help="Look at the app again and write a new plan.")
 @click.option("--dry-run", is_flag=True, help="Show the plan; write and change nothing.")
@@ -56,7 +56,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Move the app in PATH from its one host to the Swarm, without a lost login or file.
+    r"""Move the app in PATH from its one host to the Swarm, without a lost login or file.
 
     It looks what ties the app to its host, writes a plan, shows it and asks. What is applied is the saved
     plan and nothing else: edit the file before you say yes. Until the switch the old host serves, and it is

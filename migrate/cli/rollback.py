@@ -33,7 +33,7 @@ def command(
     requests go to the old host. `migrate app` can move it again afterwards.
     """
     home = find_home(name, state)
-    home.load_plan() if not (home.folder / "app.ledger").exists() else None
+    home.require()
     work = reporter(as_json=as_json, quiet=quiet)
     with stop_on_signals() as stop, home.ledger() as ledger:
         plan = saved_plan(home, ledger.noted("plan file"))

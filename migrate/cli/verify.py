@@ -17,7 +17,7 @@ __all__ = ["command", "find_home", "saved_plan"]
 
 
 def find_home(name: str | None, state: Path | None) -> Home:
-    """Return the state folder that NAME (or the app's folder) or --state means. Raises UsageError for none."""
+    """Return the state folder that NAME (or the app's folder) or --state means."""
     if state is not None:
         return Home(state.resolve())
     if name is None:
@@ -44,7 +44,7 @@ def command(name: str | None, state: Path | None, *, as_json: bool, quiet: bool)
     and ends sessions; those are counted apart. Nothing is written.
     """
     home = find_home(name, state)
-    home.load_plan() if not (home.folder / "app.ledger").exists() else None
+    home.require()
     with stop_on_signals() as stop, home.ledger() as ledger:
         plan = saved_plan(home, ledger.noted("plan file"))
         parts = home.parts(plan)

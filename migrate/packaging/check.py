@@ -20,20 +20,21 @@ Level = Literal["refused", "ignored", "dropped", "risk"]
 
 _TOP = {"version", "services", "networks", "volumes", "secrets", "configs"}
 _HONOURED = {
-    "cap_add", "cap_drop", "command", "configs", "credential_spec", "deploy", "dns", "dns_search", "entrypoint",
-    "env_file", "environment", "extra_hosts", "healthcheck", "hostname", "image", "init", "isolation", "labels",
-    "logging", "networks", "oom_score_adj", "ports", "read_only", "secrets", "stdin_open", "stop_grace_period",
-    "stop_signal", "sysctls", "tty", "ulimits", "user", "volumes", "working_dir",
+    "cap_add", "cap_drop", "command", "configs", "credential_spec", "deploy", "dns", "dns_search",
+    "entrypoint", "env_file", "environment", "extra_hosts", "healthcheck", "hostname", "image", "init",
+    "isolation", "labels", "logging", "networks", "oom_score_adj", "ports", "read_only", "secrets",
+    "stdin_open", "stop_grace_period", "stop_signal", "sysctls", "tty", "ulimits", "user", "volumes",
+    "working_dir",
 }  # fmt: skip
 _IGNORED = {
-    "build", "cgroup_parent", "container_name", "devices", "domainname", "expose", "external_links", "ipc", "links",
-    "mac_address", "network_mode", "pid", "privileged", "restart", "security_opt", "shm_size", "userns_mode",
-    "cgroupns_mode",
+    "build", "cgroup_parent", "container_name", "devices", "domainname", "expose", "external_links",
+    "ipc", "links", "mac_address", "network_mode", "pid", "privileged", "restart", "security_opt",
+    "shm_size", "userns_mode", "cgroupns_mode",
 }  # fmt: skip
-_DROPPED = {"tmpfs": "use `volumes:` with `type: tmpfs`", "depends_on": "let the app wait for what it needs"}
+_DROPPED = {"tmpfs": "use `volumes:` with `type: tmpfs`", "depends_on": "let the app wait for what it uses"}
 _DEPLOY = {
-    "mode", "replicas", "labels", "update_config", "rollback_config", "resources", "restart_policy", "placement",
-    "endpoint_mode",
+    "mode", "replicas", "labels", "update_config", "rollback_config", "resources", "restart_policy",
+    "placement", "endpoint_mode",
 }  # fmt: skip
 _MODES = {"replicated", "global", "replicated-job", "global-job"}
 _FAILURE = {"update_config": {"pause", "continue", "rollback"}, "rollback_config": {"pause", "continue"}}
