@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from exporters.traefik.check import advise, read_configuration
 from stacks.rehash import rehash
 
 STACKS = Path(__file__).parents[3] / "stacks"
@@ -198,3 +199,22 @@ def test_prometheus_asks_names_and_ports_that_are_deployed() -> None:
             assert name.startswith("tasks.")
             if name.removeprefix("tasks.") in deployed:
                 assert "monitoring" in deployed[name.removeprefix("tasks.")]["networks"], name
+
+
+def test_the_edges_log_gives_true_figures() -> None:
+    """What `traefik-exporter check stacks/edge.yml` says: nothing is missing."""
+    (options,) = read_configuration(STACKS / "edge.yml").values()
+    assert advise("edge", options) == []
+
+
+def test_exporter_and_traefik_share_one_log() -> None:
+    edge, exporter = (
+        yaml.safe_load((STACKS / name).read_text()) for name in ("edge.yml", "traefik-exporter.yml")
+    )
+    command = " ".join(edge["services"]["traefik"]["command"])
+    log = exporter["services"]["traefik-exporter"]["environment"]["SWARMSTEAD_LOG"]
+    assert f"--accesslog.filepath={log}" in command
+    assert edge["volumes"]["traefik-log"] == exporter["volumes"]["traefik-log"] == {"name": "traefik-log"}
+    where = {each["services"][name]["deploy"]["placement"]["constraints"][0]
+             for each, name in ((edge, "traefik"), (exporter, "traefik-exporter"))}  # fmt: skip
+    assert len(where) == 1
