@@ -20,7 +20,7 @@ from swarmstead.settings import settings
 from swarmstead.stop import stop_on_signals
 from swarmstead.table import TABLE
 
-__all__ = ["command", "main"]
+__all__ = ["command", "main", "split_listen"]
 
 
 @click.command(name="swarm-exporter", context_settings={"help_option_names": ["-h", "--help"]})
