@@ -13,10 +13,10 @@ from exporters.traefik import metrics as m
 
 __all__ = ["pages"]
 
-_REQUESTS: Final = """Counters of requests by host and service. An exporter counts what its node's Traefik wrote,
+_REQUESTS: Final = """Counters of requests by host and service. An exporter counts what its own Traefik wrote,
 so sum over instances: `sum by (host) (rate(traefik_rate_requests_total{source="log"}[5m]))`. They outlive
 restarts."""
-_WINDOWS: Final = """Rates that the exporter makes itself, by the log's own time: right from a site's first request
+_WINDOWS: Final = """Rates made by the log's own time in the exporter: right from a site's first request
 on, whatever the scrape interval. Sum over instances. A completed bucket is shown 5 s after its end; at a full
 five minutes Prometheus still holds the one before, so a bar panel asks
 `sum by (host) (traefik_rate_bucket_requests_per_second offset -1m)`."""
