@@ -10,7 +10,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A click type: bytes. ``kB`` is 1000, ``KiB`` is 1024."""
 
     name = "size"
