@@ -1,9 +1,7 @@
 """Real Prometheus, Alertmanager, node-exporter: they take our files and have the metrics our rules read."""
 
 import json
-import os
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -17,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.programs import need
 from tests.support.promql import foreign
 
 ROOT = Path(__file__).parents[3]
@@ -45,10 +44,7 @@ def _collectors() -> list[str]:
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Our configuration, its targets on loopback; the port of Prometheus."""
-    for program in _PROGRAMS:
-        if shutil.which(program) is None:
-            says = f"{program} is not installed (apt-get install {program})"
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(says)
+    need(*_PROGRAMS, package=" ".join(_PROGRAMS))
     folder = tmp_path_factory.mktemp("prometheus")
     ports = {program: _free_port() for program in _PROGRAMS}
     config = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text())

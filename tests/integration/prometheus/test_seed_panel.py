@@ -6,10 +6,8 @@ read them by a clock of ours, and what they show every 15 seconds becomes Promet
 
 import datetime as dt
 import json
-import os
 import random
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -23,6 +21,7 @@ import pytest
 
 from exporters.exposition.page import Form
 from exporters.traefik.exporter import Exporter, Options
+from tests.support.programs import need
 
 ROOT = Path(__file__).parents[3]
 _BEGIN = int(dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC).timestamp())
@@ -128,10 +127,7 @@ def _play(folder: Path, requests: list[tuple[float, str, int]], rng: random.Rand
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, list[tuple[float, str, int]]]]:
     """A Prometheus that scraped that afternoon: its port, and the requests that were made."""
-    for program in ("prometheus", "promtool"):
-        if shutil.which(program) is None:
-            says = f"{program} is not installed (apt-get install prometheus)"
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(says)
+    need("prometheus", "promtool", package="prometheus")
     folder = tmp_path_factory.mktemp("seed")
     rng = random.Random(5)
     requests = _afternoon(rng)

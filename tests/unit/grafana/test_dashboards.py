@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import yaml
 from grafana.boards import BOARDS
 from grafana.build import FOLDER, text_of
 from grafana.model import Board, Panel, Query, Row
+from tests.support.programs import need
 from tests.support.promql import declared, foreign, metric_names, recorded
 
 ROOT = Path(__file__).parents[3]
@@ -91,8 +91,7 @@ def test_queries_ask_for_metrics_that_exist(name: str) -> None:
 
 
 def test_prometheus_can_parse_every_query(tmp_path: Path) -> None:
-    if shutil.which("promtool") is None:
-        pytest.skip("promtool is not installed (Debian: prometheus)")
+    need("promtool", package="prometheus")
     rules = [{"record": f"q{number}", "expr": expr} for number, expr in enumerate(QUERIES.values())]
     (tmp_path / "q.yml").write_text(yaml.safe_dump({"groups": [{"name": "q", "rules": rules}]}))
     done = subprocess.run(

@@ -1,10 +1,11 @@
 """Prometheus's own tools accept the configuration, and its own test runner the alerts."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.support.programs import need
 
 ROOT = Path(__file__).parents[3] / "prometheus"
 RULES = sorted((ROOT / "rules").glob("*.yml"))
@@ -12,8 +13,7 @@ TESTS = sorted((ROOT / "tests").glob("*.yml"))
 
 
 def _accepts(program: str, *words: str | Path) -> None:
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed (Debian: prometheus, prometheus-alertmanager)")
+    need(program, package="prometheus prometheus-alertmanager")
     done = subprocess.run(
         [program, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
