@@ -14,6 +14,7 @@ from mimetypes import guess_type
 from typing import Any, BinaryIO, TypeVar
 
 import requests
+from b2sdk._internal.exception import ResourceNotFound  # v3 forgot this one
 from b2sdk.v3 import B2Http, B2HttpApiConfig, B2Session, InMemoryAccountInfo
 from b2sdk.v3 import exception as b2
 from urllib3.exceptions import HTTPError
@@ -208,7 +209,7 @@ class B2Remote:
                 return answer
         except b2.UnsatisfiableRange:
             raise
-        except b2.ResourceNotFound as error:
+        except ResourceNotFound as error:
             if isinstance(error, b2.NonExistentBucket):
                 raise from_b2(error, self._subject(name)) from None
             return None
@@ -254,7 +255,7 @@ class B2Remote:
             self.authorise()
             self.bill.count("head")
             return self._session.get_file_info_by_name(self._bucket, self._prefix + name)
-        except b2.ResourceNotFound:
+        except ResourceNotFound:
             return None
         except b2.B2Error as error:
             raise from_b2(error, self._subject(name)) from None
@@ -296,7 +297,7 @@ class B2Remote:
         def hide(session: B2Session, bucket: str) -> None:
             try:
                 session.hide_file(bucket, self._prefix + name)
-            except (b2.FileAlreadyHidden, b2.ResourceNotFound):
+            except (b2.FileAlreadyHidden, ResourceNotFound):
                 return
 
         if self.head(name) is not None:

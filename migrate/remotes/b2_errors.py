@@ -1,5 +1,6 @@
 """b2sdk's errors as ours."""
 
+from b2sdk._internal.exception import ResourceNotFound  # v3 forgot this one
 from b2sdk.v3 import exception as b2
 
 from swarmstead.errors import (
@@ -52,7 +53,7 @@ def _final(error: b2.B2Error, kind: str, subject: str) -> SwarmsteadError | None
         )
     if isinstance(error, _NO_BUCKET):
         return InputError("no such bucket", subject=subject, hint="Make it first, or mend the name.")
-    if isinstance(error, b2.UnusableFileName | b2.BadRequest | b2.MissingPart | b2.ResourceNotFound):
+    if isinstance(error, b2.UnusableFileName | b2.BadRequest | b2.MissingPart | ResourceNotFound):
         return InputError(f"B2 does not take this ({kind}: {error})", subject=subject)
     return None
 

@@ -379,7 +379,11 @@ class S3Remote:
         ours = f"{joined.hexdigest()}-{len(parts)}"
         if tag != ours and re.fullmatch(r"[0-9a-f]{32}-\d+", tag) and not answer.get("SSEKMSKeyId"):
             raise Corrupt("the server joined other parts than were sent", subject=self._subject(name))
-        return Stored(name, size, sha1, tag)
+        # Some servers (rclone's) list the whole's MD5 instead; and an object is proved by what is there.
+        found = self.head(name)
+        if found is None or (found.size, found.sha1) != (size, sha1):
+            raise Corrupt("what the server joined is not there", subject=self._subject(name))
+        return found
 
     def abandon(self, name: str, upload: str) -> None:
         """Forget an upload."""

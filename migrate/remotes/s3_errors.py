@@ -48,6 +48,8 @@ def error_of(status: int, code: str, message: str, *, subject: str, retry_after:
         return Throttled(
             f"the server asks to slow down ({code or status})", subject=subject, wait_seconds=wait
         )
+    if code == "NoSuchUpload":
+        return InputError("the server knows this upload no longer", subject=subject, hint="Begin it anew.")
     return _answer_of(status, code, message, subject)
 
 

@@ -68,3 +68,88 @@ class B2Session:
     ) -> dict[str, Any]: ...
 
 def b2_url_decode(text: str) -> str: ...
+
+class KeySimulator:
+    capabilities: list[str]
+
+class FileSimulator:
+    action: str
+    data_bytes: bytes
+
+class BucketSimulator:
+    FIRST_FILE_NUMBER: ClassVar[int]
+    FIRST_FILE_ID: ClassVar[str]
+    MAX_SIMPLE_COPY_SIZE: ClassVar[int]
+    lifecycle_rules: list[dict[str, Any]]
+    file_name_and_id_to_file: dict[tuple[str, str], FileSimulator]
+
+class _FakeResponse:
+    data_bytes: bytes
+    headers: Mapping[str, str]
+
+class _FakeDownload:
+    def __enter__(self) -> _FakeResponse: ...
+    def __exit__(self, *_: object) -> None: ...
+
+class RawSimulator:
+    API_URL: ClassVar[str]
+    DOWNLOAD_URL: ClassVar[str]
+    MIN_PART_SIZE: ClassVar[int]
+    BUCKET_SIMULATOR_CLASS: ClassVar[type[BucketSimulator]]
+    auth_token_to_key: dict[str, KeySimulator]
+    expired_auth_tokens: set[str]
+    bucket_name_to_bucket: dict[str, BucketSimulator]
+    def create_account(self) -> tuple[str, str]: ...
+    def authorize_account(self, realm_url: str, key_id: str, key: str) -> dict[str, Any]: ...
+    def create_bucket(
+        self, api_url: str, token: str, account_id: str, bucket_name: str, bucket_type: str
+    ) -> dict[str, Any]: ...
+    def create_key(
+        self,
+        api_url: str,
+        token: str,
+        account_id: str,
+        capabilities: list[str],
+        key_name: str,
+        valid_duration_seconds: int | None,
+        bucket_ids: list[str] | None,
+        name_prefix: str | None,
+    ) -> dict[str, Any]: ...
+    def list_buckets(
+        self, api_url: str, token: str, account_id: str, bucket_id: str | None, bucket_name: str | None
+    ) -> dict[str, Any]: ...
+    def get_upload_url(self, api_url: str, token: str, bucket_id: str) -> dict[str, Any]: ...
+    def get_upload_part_url(self, api_url: str, token: str, file_id: str) -> dict[str, Any]: ...
+    def list_file_names(
+        self,
+        api_url: str,
+        token: str,
+        bucket_id: str,
+        start_file_name: str | None,
+        max_file_count: int | None,
+        prefix: str | None,
+    ) -> dict[str, Any]: ...
+    def start_large_file(
+        self,
+        api_url: str,
+        token: str,
+        bucket_id: str,
+        file_name: str,
+        content_type: str,
+        file_info: dict[str, str],
+    ) -> dict[str, Any]: ...
+    def upload_file(
+        self,
+        upload_url: str,
+        token: str,
+        file_name: str,
+        content_length: int,
+        content_type: str,
+        content_sha1: str,
+        file_info: dict[str, str],
+        data_stream: object,
+    ) -> dict[str, Any]: ...
+    def upload_part(
+        self, upload_url: str, token: str, part_number: int, content_length: int, sha1: str, stream: object
+    ) -> dict[str, Any]: ...
+    def download_file_from_url(self, token: str | None, url: str) -> _FakeDownload: ...

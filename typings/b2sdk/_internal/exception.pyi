@@ -1,0 +1,3 @@
+from b2sdk.v3.exception import B2Error
+
+class ResourceNotFound(B2Error): ...
