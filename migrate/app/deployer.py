@@ -64,6 +64,12 @@ class SwarmDeployer:
                 subject=self.plan.path,
                 hint="`migrate app --replan` looks at it again.",
             )
+        if len(self.plan.files) > 1:
+            raise Refused(
+                "a node's cache serves one folder of uploads, and the plan has more",
+                subject=", ".join(files.inside for files in self.plan.files),
+                hint="Keep one under `files`; put the others below it, or move them by `migrate files`.",
+            )
         info = self._docker.info()
         if not info["Swarm"].get("ControlAvailable"):
             raise Refused(

@@ -39,16 +39,18 @@ class Site:
         (folder / "redis.conf").write_text(f'requirepass "{self.password}"\n')
         redis.insert(1, str(folder / "redis.conf"))
         self._redis = parts.start_quietly(*redis, log=folder / "redis.log")
+        self.values = folder / "values.yml"
+        self.values.write_text(yaml.safe_dump(self._values(migrate_image)))
+        self.entry = Entry(self.address)
+        self._traffic: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        lab = self.lab
         self.s3.start()
         self.old.start()
         parts.wait_for_port(lab.gateway, _port(lab, 3))
-        old = f"{lab.gateway}:{_port(lab, 2)}"
-        self.entry: Entry = parts.deploy_entry(
-            lab, folder, old=old, service="photos_web", port=8080, image=lab.load_base("haproxy")
-        )
-        self.values = folder / "values.yml"
-        self.values.write_text(yaml.safe_dump(self._values(migrate_image)))
-        self._traffic: subprocess.Popen[bytes] | None = None
+        old, image = f"{lab.gateway}:{_port(lab, 2)}", lab.load_base("haproxy")
+        parts.deploy_entry(lab, self.folder, old=old, service="photos_web", port=8080, image=image)
 
     def _secret(self, name: str, text: str) -> str:
         path = self.folder / name
@@ -136,6 +138,7 @@ def site(lab: Lab, tmp_path: Path) -> Iterator[Site]:
     lab.load_base("php")
     site = Site(lab, tmp_path, build_migrate(lab, tmp_path))
     try:
+        site.start()
         yield site
     finally:
         site.clear_up()
