@@ -135,3 +135,16 @@ def test_environment_secrets_and_configs_never_reach_the_page() -> None:
     assert 'service="shop_web"' in text
     for hidden in ("shop_pw", "shop_cf", "urllib", "p2pl7reojbw5v56a5z3001dji", "JoinToken"):
         assert hidden not in text
+
+
+def test_counters_that_start_anew_are_shown_anew() -> None:
+    """A manager that leads again counts from 0, also when the cluster is as it was."""
+    page, counter = ClusterPage(LabelMetrics()), FailureCounter()
+    scenario("29/crash-11s").view(failures=counter)
+    counted = Page(page.render(scenario("29/crash-40s").view(failures=counter))).body(TEXT).decode()
+    anew = Page(page.render(scenario("29/crash-40s").view())).body(TEXT).decode()
+    series = (
+        'swarm_service_failures_total{service="crashfast",stack="",mode="replicated",class="exit_nonzero"}'
+    )
+    assert f"{series} 0\n" in anew
+    assert f"{series} 0\n" not in counted
