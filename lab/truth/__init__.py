@@ -4,7 +4,7 @@ Exporters and `docker service ls` are asked all the time, and every sample is ju
 nodes' own engines run and by what was done to them.
 """
 
-from lab.truth.faults import LOSSES, STAYS, create, lose, regain, returned, set_availability
+from lab.truth.faults import LOSSES, STAYS, create, lose, regain, set_availability
 from lab.truth.judge import FIGURES, FRESH, STOPPING, Sample, Verdict, judge, judge_all
 from lab.truth.oracle import Container, Look, Oracle, read, slots
 from lab.truth.sources import ours, peers, read_ls, read_page
@@ -39,7 +39,6 @@ __all__ = [
     "read_ls",
     "read_page",
     "regain",
-    "returned",
     "set_availability",
     "slots",
     "wanted",

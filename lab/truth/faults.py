@@ -9,11 +9,10 @@ from lab.node import Node
 from lab.truth.stage import Stage
 from lab.truth.world import Fate, Service
 
-__all__ = ["LOSSES", "STAYS", "Loss", "create", "lose", "regain", "returned", "set_availability"]
+__all__ = ["LOSSES", "STAYS", "Loss", "create", "lose", "regain", "set_availability"]
 
 STAYS = ("sh", "-c", 'trap "exit 143" TERM; sleep 1000 & wait')
 """A command that runs until it is told to end, and then ends at once."""
-_STARTING = 4.0
 _JOB_STAYS = ("sleep", "1000")  # as PID 1 deaf to SIGTERM: a job that ends well when told to is complete
 
 
@@ -93,13 +92,6 @@ def regain(stage: Stage, kind: str, *names: str, quorum: bool | None = None) -> 
         stage.lab.each(lambda node: LOSSES[kind].mend(stage, node), nodes)
         for node in nodes:
             stage.watch(node)
-    returned(stage)
-
-
-def returned(stage: Stage) -> None:
-    """Allow the exporters of nodes that came back some seconds to start."""
-    change = stage.changes[-1]
-    change.told = change.noticed - change.began + _STARTING
 
 
 def set_availability(stage: Stage, name: str, availability: str, kind: str = "") -> None:

@@ -23,6 +23,7 @@ __all__ = ["Peer", "Stage"]
 
 _PORT = 9400
 _EVERY = 0.5
+_STARTING = 15.0  # seconds, at most, for an exporter to start on a busy machine
 _BLOCKED = 3.0  # seconds; a manager that takes longer for its nodes has lost the others
 
 
@@ -188,8 +189,9 @@ class Stage:
             services=kept | {each.name: each for each in services},
             quorum=before.quorum if quorum is None else quorum,
         )
+        back = frozenset(name for name, fate in (fates or {}).items() if fate is Fate.UP)
         fault = bool(fates) or bool(gone) or quorum is not None
-        change = Change(time.monotonic(), after, fault=fault, kind=kind, told=told)
+        change = Change(time.monotonic(), after, fault=fault, kind=kind, told=told, back=back)
         self.changes.append(change)
         yield
         if fault and not wait_until(self._noticed, timeout=within, every=0.1):
@@ -236,7 +238,20 @@ class Stage:
 
     def verdicts(self) -> list[Verdict]:
         """Judge everything that was said so far, by all sources."""
+        for change in self.changes:
+            if change.back:
+                change.told = self._started(change) - change.began
         return judge_all([*self.samples(), *self.others], self.oracle, Timeline(self.changes))
+
+    def _started(self, change: Change) -> float:
+        """Return when the exporters of nodes that came back had told something, and a second more."""
+        for pages in self.pages:
+            if any(page.began > change.noticed + _STARTING for page in pages.values()):
+                break
+            said = [pages[name] for name in change.back]
+            if all(page.began >= change.noticed and _counts(page) for page in said):
+                return max(page.ended for page in said) + 1.0
+        return change.noticed + _STARTING
 
     def said(self, metric: str, **labels: str) -> list[tuple[float, float]]:
         """Return how a figure of ours went: time and the largest value that an instance gave.
@@ -258,6 +273,10 @@ class Stage:
 
 def _series(page: Page, metric: str) -> list[Series]:
     return read_page(page.text, [metric])
+
+
+def _counts(page: Page) -> bool:
+    return any(value == 1 for _, _, value in read_page(page.text, ["swarm_engine_witness_up"]))
 
 
 def _speaks(page: Page) -> bool:

@@ -84,7 +84,8 @@ class Change:
     fault: whether the managers have to notice something that nobody told them.
     kind: a word for tables, as `killed`.
     told: seconds until the node's own exporter can know; more than the rule's two only for an engine that
-    neither answers nor refuses.
+    neither answers nor refuses, and where an exporter has to start.
+    back: names of nodes that came back, with exporters that have to start.
     """
 
     began: float
@@ -93,6 +94,7 @@ class Change:
     fault: bool = False
     kind: str = ""
     told: float = 0.0
+    back: frozenset[str] = frozenset()
 
 
 class Timeline:

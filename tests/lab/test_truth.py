@@ -27,7 +27,6 @@ from lab.truth import (
     create,
     lose,
     regain,
-    returned,
     set_availability,
     slots,
 )
@@ -175,7 +174,7 @@ def _nodes(stage: Stage, record: Record) -> None:
         def act() -> None:
             there()
             stage.hold(4)
-            record.spans[f"{kind}, settled"] = (time.monotonic() - 1.0, time.monotonic())
+            record.spans[f"{kind}, settled"] = (time.monotonic() - 2.5, time.monotonic())
             back()
             stage.hold(3.5)
 
@@ -227,7 +226,6 @@ def _managers(stage: Stage, record: Record) -> None:
             LOSSES["two sides"].mend(stage, stage.lab.node(second))
             LOSSES["killed"].mend(stage, stage.lab.node(other))
             stage.watch(stage.lab.node(other))
-        returned(stage)
 
     there("quorum back", mend)
 
