@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -78,28 +79,33 @@ def _print(watcher: Watcher, rows: list[TopRow], window: str, *, as_json: bool, 
 
 
 def _print_tables(watcher: Watcher, rows: list[TopRow], window: str, *, paths: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    console = Console()
-    table = Table(title=f"requests, last {window}", title_justify="left")
-    table.add_column("host")
-    table.add_column("service")
-    for name in ("req/s", "5xx/s", "p50 ms", "p95 ms", "kB/s"):
-        table.add_column(name, justify="right")
+    click.echo(f"requests, last {window}, {time.strftime('%H:%M:%S')}")
+    lines = [("host", "service", "req/s", "5xx/s", "p50 ms", "p95 ms", "kB/s")]
     for row in rows:
-        times = ["-" if each is None else f"{each * 1000:.0f}" for each in (row.p50, row.p95)]
-        rates = [f"{row.per_second:.2f}", f"{row.errors_per_second:.2f}"]
-        table.add_row(Text(row.host), Text(row.service), *rates, *times, f"{row.bytes_per_second / 1000:.1f}")
-    console.print(table)
+        p50, p95 = ("-" if each is None else f"{each * 1000:.0f}" for each in (row.p50, row.p95))
+        rates = f"{row.per_second:.2f}", f"{row.errors_per_second:.2f}"
+        lines.append((row.host, row.service or "-", *rates, p50, p95, f"{row.bytes_per_second / 1000:.1f}"))
+    _echo_columns(lines, left=2)
+    if not rows:
+        click.echo("no requests in this window")
     if not paths:
         return
     for name, sketch in (("path", watcher.paths), ("client", watcher.clients)):
-        most = Table(title=f"most frequent: {name}", title_justify="left")
-        most.add_column(name)
-        most.add_column("requests", justify="right")
-        for thing, count, error in sketch.top(_SHOWN):
-            shown = "".join(char if char.isprintable() else "?" for char in thing)
-            most.add_row(Text(shown), f"{count - error}..{count}" if error else str(count))
-        console.print(most)
+        most = sketch.top(_SHOWN)
+        counts = [f"{count - error}..{count}" if error else str(count) for _, count, error in most]
+        click.echo()
+        _echo_columns(
+            [(name, "requests"), *zip((thing for thing, _, _ in most), counts, strict=True)], left=1
+        )
+
+
+def _echo_columns(lines: Sequence[tuple[str, ...]], *, left: int) -> None:
+    """Print aligned columns, so many of them to the left; what a client sent cannot control the terminal."""
+    shown = [["".join(c if c.isprintable() else "?" for c in cell) for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for line in shown:
+        cells = [
+            cell.ljust(width) if index < left else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        click.echo("  ".join(cells).rstrip())
