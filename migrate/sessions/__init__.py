@@ -13,30 +13,64 @@
 Bytes are never decoded to be copied, ids never appear in a log, a ledger or a report.
 """
 
+from .claim import ClaimASGI, Claimer, ClaimWSGI
+from .cutover import CutoverReport, Hooks, cutover
+from .detect import Finding, detect
+from .django import DjangoFiles, DjangoRows
+from .express import ExpressFiles
+from .flask_session import FlaskFiles
+from .laravel import LaravelFiles, LaravelRows
 from .passes import copy_pass, late_pass
 from .php import PhpFiles, parse_save_path, php_switch_lines
+from .preflight import Check, preflight
+from .rails import RailsFiles
 from .records import Entry, Record, Skip, Skipped, Source
 from .reports import PassReport, VerifyReport
+from .server import acl_line, redis_conf
+from .specs import source_of
 from .state import State
+from .survey import Survey, survey
 from .target import RedisTarget
 from .verify import verify
 from .wayback import reverse
 
 __all__ = [
+    "Check",
+    "ClaimASGI",
+    "ClaimWSGI",
+    "Claimer",
+    "CutoverReport",
+    "DjangoFiles",
+    "DjangoRows",
     "Entry",
+    "ExpressFiles",
+    "Finding",
+    "FlaskFiles",
+    "Hooks",
+    "LaravelFiles",
+    "LaravelRows",
     "PassReport",
     "PhpFiles",
+    "RailsFiles",
     "Record",
     "RedisTarget",
     "Skip",
     "Skipped",
     "Source",
     "State",
+    "Survey",
     "VerifyReport",
+    "acl_line",
     "copy_pass",
+    "cutover",
+    "detect",
     "late_pass",
     "parse_save_path",
     "php_switch_lines",
+    "preflight",
+    "redis_conf",
     "reverse",
+    "source_of",
+    "survey",
     "verify",
 ]

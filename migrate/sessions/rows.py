@@ -141,7 +141,7 @@ class RowSource:
             return False
         update = f"update {form.table} set {self._payload} = ?, {self._when} = ? where {key} = ?"  # noqa: S608
         if not db.execute(update, (text, when, identity)).rowcount:
-            columns = ", ".join((key, self._payload, self._when))
+            columns = f"{key}, {self._payload}, {self._when}"
             insert = f"insert into {form.table} ({columns}) values (?, ?, ?)"  # noqa: S608
             db.execute(insert, (identity, text, when))
         return True
