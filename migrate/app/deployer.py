@@ -127,9 +127,22 @@ class SwarmDeployer:
         )
 
     def build(self) -> Report:
-        """Build the image."""
+        """Build the image, of what a person may have edited since it was written."""
+        self.write()
+        self._require_same_image()
         self._docker.build(self.folder, self.image, self._build_arguments())
         return {"image": self.image, "id": self._docker.image_id(self.image)}
+
+    def _require_same_image(self) -> None:
+        """Refuse a stack file, kept as a person edited it, that would run another image than is built."""
+        stack = read_stack(self._stack_file.read_text(encoding="utf-8"), name=str(self._stack_file))
+        named = stack["services"].get("web", {}).get("image")
+        if named != self.image:
+            raise InputError(
+                f"the stack file runs {named}, and {self.image} is built",
+                subject=str(self._stack_file),
+                hint=f"Say image: {self.image} there; {_STACK}.new beside it shows what would be written.",
+            )
 
     def give(self) -> Report:
         """Push the image, or load it into the nodes' engines."""

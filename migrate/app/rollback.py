@@ -18,8 +18,6 @@ _BACK = {
     "back bulk": "Copy back what was written meanwhile, while the Swarm serves",
     "back switch": "Hold requests, copy the last changes back, switch to the old host",
 }
-# What a later `migrate app` has to do again.
-_AGAIN = ("bulk", "deploy", "delta", "switch", "late", "preflight", *_BACK)
 
 
 def _nothing(_moment: str) -> None:
@@ -86,8 +84,7 @@ class Rollback:
         """Make the move one that a later `migrate app` does again, in one transaction."""
         self._mark.unlink(missing_ok=True)
         self._switch_mark.unlink(missing_ok=True)
-        known = [name for name in (*STEPS, *_BACK) if name in _AGAIN]
         with self.ledger.transaction() as db:
-            db.executemany("delete from step where name = ?", [(name,) for name in known])
+            db.executemany("delete from step where name = ?", [(name,) for name in (*STEPS, *_BACK)])
             db.execute("delete from note where name in ('rolling back', 'plan')")
             db.execute("insert or replace into note values ('rolled back', 'true')")
