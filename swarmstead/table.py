@@ -94,6 +94,10 @@ _ALL = [
     Setting("peers", "Where all exporters serve metrics (tasks.traefik-exporter:9324), to merge rates."),
     # Development
     Setting("traefik", "Path of a real Traefik, for the lab's test and entry in place of the stand-in."),
+    # migrate sessions, migrate tokens
+    Setting("redis-password", "Password of the Redis that holds sessions.", secret=True),
+    Setting("secret-key", "The app's SECRET_KEY; fallback keys on further lines.", secret=True),
+    Setting("token-secret", "Secrets that sign login tokens, KID:BASE64 a line, newest first.", secret=True),
 ]
 
 TABLE: dict[str, Setting] = {setting.name: setting for setting in _ALL}

@@ -14,6 +14,7 @@ Bytes are never decoded to be copied, ids never appear in a log, a ledger or a r
 """
 
 from .claim import ClaimASGI, Claimer, ClaimWSGI
+from .claim_http import claim_server, serve_claims
 from .cutover import CutoverReport, Hooks, cutover
 from .detect import Finding, detect
 from .django import DjangoFiles, DjangoRows
@@ -61,6 +62,7 @@ __all__ = [
     "Survey",
     "VerifyReport",
     "acl_line",
+    "claim_server",
     "copy_pass",
     "cutover",
     "detect",
@@ -70,6 +72,7 @@ __all__ = [
     "preflight",
     "redis_conf",
     "reverse",
+    "serve_claims",
     "source_of",
     "survey",
     "verify",
