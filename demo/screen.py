@@ -96,6 +96,8 @@ class Screen:
         figures = Table.grid(padding=(0, 2))
         for name, value in self._shown.items():
             figures.add_row(Text(name, style="dim"), Text(value, style="bold"))
+        if not self._shown:
+            return steps
         return Group(steps, Panel(figures, title="live, from Prometheus", border_style="dim", expand=False))
 
     @staticmethod
