@@ -121,6 +121,11 @@ def test_three_exporters_one_truth(watched: Prometheus) -> None:
     rules = [rule for group in watched.get("rules")["groups"] for rule in group["rules"]]
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
     assert {rule["lastError"] for rule in rules if "lastError" in rule} == set()
+    _wait(
+        lambda: set(watched.alerts()) == {"Watchdog"},
+        40,
+        f"a healthy Swarm raises nothing: {watched.alerts()}",
+    )
 
 
 def test_a_killed_node_is_told(watched: Prometheus, module_lab: Lab) -> None:
