@@ -18,12 +18,14 @@ from exporters.swarm.rules.failures import FailureCounter
 from exporters.swarm.view import ClusterView
 from swarmstead.stop import Stop
 
-__all__ = ["ClusterWatch", "Pace", "pause"]
+__all__ = ["ClusterWatch", "Pace", "deadline", "patience", "pause"]
 
 WORKER_SECONDS: Final = 5.0
 _HINT_SECONDS: Final = 0.25
 _LONGEST_SECONDS: Final = 60.0
 _PATIENCE_SECONDS: Final = 2.5
+_MOST_PATIENCE_SECONDS: Final = 10.0
+_TRIES: Final = 13
 _STALE_SECONDS: Final = 15.0
 _LIST_SECONDS: Final = 12.0
 _FORBIDDEN_SECONDS: Final = 30.0
@@ -46,14 +48,20 @@ def pause(pace: Pace, cost: float, *, hinted: bool = False) -> float:
     return min(max(least, cost / pace.budget), _LONGEST_SECONDS)
 
 
-def deadline(timeouts: int) -> float:
+def deadline(timeouts: int, patience: float = _PATIENCE_SECONDS) -> float:
     """Return the seconds that the next asking for the nodes may take, after so many that came to nothing.
 
-    A call that a manager had passed on to a leader who died hangs for 20 s, while one that begins after the
-    election is answered at once: so ask again, and again. Every sixth may take what the engine gives it, for
-    an engine that is slow and not in doubt.
+    A call that a manager passes on to a leader who died or is cut off hangs for 20 s, while one that begins
+    after the election is answered at once: so ask again, and again, for longer than an election takes (some
+    20 s when the leader is cut off). Then once with all the time that the engine gives itself, for one that
+    is slow and not in doubt.
     """
-    return CLUSTER_SECONDS if timeouts % 6 == 5 else _PATIENCE_SECONDS  # noqa: PLR2004
+    return CLUSTER_SECONDS if timeouts % _TRIES == _TRIES - 1 else patience
+
+
+def patience(took: float) -> float:
+    """Return the seconds to wait for the next node list, by what the last took: a slow engine gets more."""
+    return min(max(_PATIENCE_SECONDS, 2 * took), _MOST_PATIENCE_SECONDS)
 
 
 class ClusterWatch:
@@ -88,6 +96,7 @@ class ClusterWatch:
         self._read_at = 0.0
         self._asking_since: float | None = None
         self._timeouts = 0
+        self._patience = _PATIENCE_SECONDS
         self._details_shown: Cluster | None = None
 
     def hint(self) -> None:
@@ -121,8 +130,9 @@ class ClusterWatch:
         if self._asking_since is None:
             self._asking_since = began
         try:
-            nodes, nodes_changed = self._engine.nodes(deadline(self._timeouts))
+            nodes, nodes_changed = self._engine.nodes(deadline(self._timeouts, self._patience))
             self._asking_since = None
+            self._patience = patience(time.monotonic() - began)
             self._timeouts = 0
             self._is_manager = True
             self._board.answered()
@@ -218,7 +228,7 @@ class ClusterWatch:
         """
         since = self._asking_since
         now = time.monotonic()
-        if since is not None and now - since >= _PATIENCE_SECONDS:
+        if since is not None and now - since >= self._patience:
             self._withdraw(lost=engine_up and self._is_manager)
         elif self._board.stats.source and (not engine_up or now - self._read_at > _STALE_SECONDS):
             self._withdraw()

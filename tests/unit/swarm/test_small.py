@@ -13,7 +13,7 @@ from exporters.swarm.kinds.labels import MOST_LABELS, LabelMetrics, metric_label
 from exporters.swarm.kinds.service import image_parts
 from exporters.swarm.rules.quorum import quorum
 from exporters.swarm.times import seconds
-from exporters.swarm.watch_cluster import Pace, deadline, pause
+from exporters.swarm.watch_cluster import Pace, deadline, patience, pause
 from swarmstead.errors import UsageError
 from tests.unit.swarm.builders import node
 
@@ -121,6 +121,12 @@ def test_polling_keeps_its_budget(cost: float, hinted: bool) -> None:
 
 
 def test_most_askings_are_impatient_and_some_are_not() -> None:
-    waits = [deadline(timeouts) for timeouts in range(12)]
+    waits = [deadline(timeouts) for timeouts in range(26)]
     assert waits.count(CLUSTER_SECONDS) == 2
     assert sorted(set(waits)) == [2.5, CLUSTER_SECONDS]
+    # a leader cut off: its election takes some 20 s, in which no call may be the one that hangs
+    assert sum(waits[: waits.index(CLUSTER_SECONDS)]) >= 25
+
+
+def test_a_slow_engine_is_given_more_time_within_bounds() -> None:
+    assert [patience(took) for took in (0.001, 1, 2, 4, 20)] == [2.5, 2.5, 4, 8, 10]
