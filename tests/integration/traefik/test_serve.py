@@ -45,7 +45,8 @@ class Serving:
         self.log = folder / "access.json"
         self.port = free_port()
         self.arguments = [
-            "serve", "--log", str(self.log), "--state", str(folder / "state"), "--listen", f"127.0.0.1:{self.port}",
+            "serve", "--log", str(self.log), "--state", str(folder / "state"),
+            "--listen", f"127.0.0.1:{self.port}",
             "--peers", f"127.0.0.1:{self.port}",
         ]  # fmt: skip
         self.start()
