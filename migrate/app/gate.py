@@ -44,10 +44,6 @@ class CommandGate:
                 raise Refused("there is no such program", subject=f"entry.{name}: {program}")
         return {}
 
-    def hold(self) -> None:
-        """Run ``hold``."""
-        run_command(self._entry.hold, name="hold")
-
     def to_new(self) -> None:
         """Run ``to_new``."""
         run_command(self._entry.to_new, name="to_new")
@@ -58,4 +54,4 @@ class CommandGate:
 
     def commands(self) -> dict[str, list[str]]:
         """Return what the guard may have to run."""
-        return {"to_new": list(self._entry.to_new), "to_old": list(self._entry.to_old)}
+        return {name: list(getattr(self._entry, name)) for name in ("hold", "to_new", "to_old")}

@@ -21,20 +21,36 @@ from swarmstead.errors import SwarmsteadError
 __all__ = ["Guard", "guarded"]
 
 _PROCESS = Path(__file__).with_name("guard_process.py")
-_COMMIT, _DONE = "commit", "done"
+_HOLD, _COMMIT, _DONE = "hold", "commit", "done"
 
 
 class Guard:
     """Our end of the pipes."""
 
-    def __init__(self, process: "subprocess.Popen[str]", mark: Path) -> None:
-        self._process, self._mark = process, mark
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def hold(self) -> None:
+        """Hold requests. Raises SwarmsteadError with the command's last words.
+
+        The guard runs the command, one after the other with what it does when we die: a `hold` of ours that
+        outlived us might take effect after requests were sent back.
+        """
+        self._say(_HOLD)
+        answer = json.loads(self._hear())
+        if answer["code"]:
+            raise SwarmsteadError(f"exit code {answer['code']}: {answer['said']}", subject="entry.hold")
 
     def commit(self) -> None:
         """From now on there is only forward. Returns when that is on disk."""
         self._say(_COMMIT)
-        if self._process.stdout is None or self._process.stdout.readline().strip() != _COMMIT:
+        self._hear()
+
+    def _hear(self) -> str:
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
             raise SwarmsteadError("the guard of the switch ended", hint="Run the same command again.")
+        return line
 
     def done(self) -> None:
         """Nothing is left to do, whichever way it went."""
@@ -53,12 +69,15 @@ class Guard:
 
 
 @contextmanager
-def guarded(*, back: Sequence[str], forward: Sequence[str], mark: Path, lock: int) -> Iterator[Guard]:
-    """Start a guard. back, forward: commands. mark: the file that says committed. lock: descriptor to hold.
+def guarded(
+    *, hold: Sequence[str], back: Sequence[str], forward: Sequence[str], mark: Path, lock: int
+) -> Iterator[Guard]:
+    """Start a guard.
 
+    hold, back, forward: commands. mark: the file that says committed. lock: a descriptor it keeps open.
     Left without `Guard.done`, it acts as if we had died.
     """
-    words = json.dumps({"back": list(back), "forward": list(forward), "mark": str(mark)})
+    job = {"hold": list(hold), "back": list(back), "forward": list(forward), "mark": str(mark)}
     with subprocess.Popen(
         [sys.executable, "-I", "-S", str(_PROCESS)],
         stdin=subprocess.PIPE,
@@ -67,6 +86,6 @@ def guarded(*, back: Sequence[str], forward: Sequence[str], mark: Path, lock: in
         pass_fds=(lock,),
         start_new_session=True,  # Ctrl-C at our terminal is not for it
     ) as process:
-        guard = Guard(process, mark)
-        guard._say(words)  # noqa: SLF001 - its first line
+        guard = Guard(process)
+        guard._say(json.dumps(job))  # noqa: SLF001 - its first line
         yield guard

@@ -73,9 +73,6 @@ class Gate(Protocol):
     def check(self) -> Report:
         """Look whether its commands exist."""
 
-    def hold(self) -> None:
-        """Keep new requests waiting; return when none is under way."""
-
     def to_new(self) -> None:
         """Send requests to the Swarm."""
 
@@ -83,7 +80,7 @@ class Gate(Protocol):
         """Send requests to the old host."""
 
     def commands(self) -> dict[str, list[str]]:
-        """Return ``to_new`` and ``to_old`` as words, for the guard."""
+        """Return ``hold``, ``to_new`` and ``to_old`` as words: the guard runs them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,12 +67,16 @@ def switch(
     commands = gate.commands()
     names = ("to_old", "to_new") if to_new else ("to_new", "to_old")
     with guarded(
-        back=commands[names[0]], forward=commands[names[1]], mark=mark, lock=ledger.lock_descriptor
+        hold=commands["hold"],
+        back=commands[names[0]],
+        forward=commands[names[1]],
+        mark=mark,
+        lock=ledger.lock_descriptor,
     ) as guard:
         observe("holding")
         started, deadline = time.monotonic(), Deadline(stop, seconds)
         try:
-            gate.hold()
+            guard.hold()
             observe("held")
             work(deadline)
             deadline.check()

@@ -22,6 +22,7 @@ from lab import Lab
 
 _VISITORS = 20
 _TRAFFIC_SECONDS = 3
+_PATIENCE_SECONDS = 60
 
 
 class Site:
@@ -85,7 +86,14 @@ class Site:
             f"--report={self.folder / 'seen.json'}", f"--port={_port(self.lab, 4)}",
             log=self.folder / "traffic.log",
         )  # fmt: skip
-        time.sleep(_TRAFFIC_SECONDS)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while len(list(self.old.sessions.glob("sess_*"))) < _VISITORS or not any(
+            (self.old.app / "uploads").iterdir()
+        ):
+            said = (self.folder / "traffic.log").read_text()
+            assert self._traffic.poll() is None, said
+            assert time.monotonic() < deadline, f"the visitors do not come: {said}"
+            time.sleep(0.2)
 
     def end_visitors(self) -> dict[str, Any]:
         assert self._traffic is not None

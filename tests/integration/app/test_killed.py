@@ -115,6 +115,25 @@ def test_killed_at_ten_random_moments(folder: Path, redis_url: str) -> None:
         assert_moved(world, value)
 
 
+def test_killed_while_the_hold_command_is_at_work(world: World) -> None:
+    """A `hold` that takes effect after its caller died must not come after requests were sent back."""
+    plan = world.plan()
+    plan.entry.hold = ["sh", "-c", f"touch {world.folder}/began; sleep 1; printf hold >{world.side_file}"]
+    plans.save(plan, world.home.plan_path)
+    child = os.fork()
+    if child == 0:
+        world.move()
+        os._exit(1)
+    until = time.monotonic() + 20
+    while not (world.folder / "began").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    world.wait_for_guard()
+    time.sleep(1.2)
+    assert world.side == "old", "users are left waiting"
+
+
 def test_a_failing_proof_sends_users_back(world: World) -> None:
     """What fails while users wait must not leave them waiting."""
 

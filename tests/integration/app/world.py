@@ -145,7 +145,7 @@ class World:
         )
 
     def parts(self) -> Parts:
-        plan = self.plan()
+        plan, _ = self.home.load_plan()
         assert plan.sessions is not None
         movers: list[Mover] = [
             SessionMover(plan.sessions, self.home.folder),
