@@ -124,7 +124,11 @@ def latest(looks: Sequence[Look], at: float) -> tuple[Container, ...] | None:
 
 
 def _nth(looks: Sequence[Look], at: float, rounds: int) -> float:
-    """Return the time so many rounds away; by the clock, for an engine that does not answer."""
+    """Return the time so many rounds away; by the clock, for an engine that does not answer.
+
+    What rounds take longer than they should counts twice: a busy machine delays what is reported through
+    several programs more than an engine's direct answer.
+    """
     times = [look.began for look in looks]
     here = bisect_left(times, at)
     first, last = sorted((here, here + rounds))
@@ -133,7 +137,8 @@ def _nth(looks: Sequence[Look], at: float, rounds: int) -> float:
     if len(between) < abs(rounds) or any(look.containers is None for look in between):
         return by_clock
     furthest = between[0].began if rounds < 0 else between[-1].began
-    return min(furthest, by_clock) if rounds < 0 else max(furthest, by_clock)
+    late = max(0.0, abs(furthest - at) - abs(rounds) * ROUND)
+    return by_clock + 2 * (late if rounds > 0 else -late)
 
 
 class Oracle:

@@ -168,7 +168,7 @@ class Stage:
         without: Sequence[str] = (),
         gone: Sequence[str] = (),
         quorum: bool | None = None,
-        within: float = 60,
+        within: float = 120,
         told: float = 0.0,
     ) -> Iterator[None]:
         """Write down a change that the body makes, and wait until the managers have noticed it.
