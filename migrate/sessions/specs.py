@@ -143,6 +143,17 @@ def _rails(one: _Given) -> Source:
     return RailsFiles(one.path, lifetime=one.number("lifetime", 30 * 86400), owner=one.owner())
 
 
+def _memory(one: _Given) -> Source:
+    # The inspector's client is only loaded for this one.
+    from .memory_store import MemoryStore  # noqa: PLC0415
+
+    if not one.path.name.isdecimal():
+        raise UsageError("the process's number is needed", subject=f"--from {one.kind}:{one.path}")
+    return MemoryStore(
+        int(one.path.name), port=one.number("port", 9229), key_prefix=one.text("prefix", "sess:").encode()
+    )
+
+
 _PHP = {"depth", "lifetime", "prefix", "owner"}
 #: What may stand before the colon, each with the options it takes.
 KINDS: dict[str, tuple[Callable[[_Given], Source], set[str]]] = {
@@ -155,6 +166,7 @@ KINDS: dict[str, tuple[Callable[[_Given], Source], set[str]]] = {
     "django-db": (_django_rows, {"prefix", "version"}),
     "flask": (_flask, {"prefix", "lifetime", "hash", "value", "owner"}),
     "express": (_express, {"prefix", "ttl", "owner"}),
+    "express-memory": (_memory, {"prefix", "port"}),
     "rails": (_rails, {"lifetime", "owner"}),
 }
 

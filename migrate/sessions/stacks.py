@@ -88,7 +88,7 @@ def express(app: Path) -> Finding | None:
     advice = {
         "session-file-store": "Move them, then give express-session a RedisStore.",
         "connect-redis": "Its sessions are in Redis already.",
-        "MemoryStore": "They live in the process: `migrate sessions memory-store PID` saves them from there.",
+        "MemoryStore": "They live in the process, until it ends: save them with --from express-memory:PID.",
     }
     return Finding(
         stack="Express",
