@@ -17,7 +17,6 @@ from lab import Lab
 from tests.lab.test_monitoring import Prometheus, _for_the_lab, _wait
 
 ROOT = Path(__file__).parents[2]
-VOLUME = "/var/lib/docker/volumes/traefik-log/_data"
 PER_SECOND = 50  # stand_in_traefik.PER_SECOND
 STAND_IN = "test/traefik:1"
 NODES = ("n1", "n2", "n3")
@@ -60,7 +59,8 @@ def stand_in_stack(folder: Path) -> Path:
 
 def lines(lab: Lab, node: str) -> int:
     """Count the lines of all log files of a node, independently of the exporter."""
-    out = lab.node(node).exec(["sh", "-c", f"cat {VOLUME}/access.json* | wc -l"])
+    folder = lab.node(node).docker("volume", "inspect", "--format", "{{.Mountpoint}}", "traefik-log").strip()
+    out = lab.node(node).exec(["sh", "-c", f"cat {folder}/access.json* | wc -l"])
     return int(out)
 
 
@@ -99,6 +99,7 @@ def test_rates_and_counts_are_the_logs_own(prometheus: Prometheus, module_lab: L
     up = 'up{job="traefik-exporter"}'
     _wait(lambda: prometheus.values(up) == [1, 1, 1], 60, "three exporters up")
     merged = 'max(sum by (instance) (traefik_rate_cluster_requests_per_second{window="1m"}))'
+    _wait(lambda: all(lines(lab, node) > 0 for node in NODES), 60, "three writers")
     written = sum(lines(lab, node) for node in NODES)
     begun = time.monotonic()
     time.sleep(66)
