@@ -1,0 +1,71 @@
+"""The delta finds every change in any order of the scan, and never calls a changed session unchanged."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrate.sessions.delta import Delta, Known
+
+STORES = st.dictionaries(st.integers(1, 400), st.integers(1, 5), max_size=200)
+
+
+def known_of(store: dict[int, int]) -> Known:
+    known = Known()
+    for place, stamp in store.items():
+        known.add(place, stamp, place + 10_000)
+    return known
+
+
+def compare(known: Known, scan: list[tuple[int, int]]) -> tuple[set[int], set[int], set[int]]:
+    """Return unchanged places, places to read, and missing marks."""
+    delta = Delta(known)
+    unchanged, changed = set(), set()
+    for place, stamp in scan:
+        mark = delta.unchanged(place, stamp)
+        if mark >= 0:
+            assert mark == place + 10_000
+            unchanged.add(place)
+        else:
+            assert delta.later((place, stamp, "", 0))
+    for entry, mark in delta.rest():
+        if mark >= 0:
+            assert mark == entry[0] + 10_000
+            unchanged.add(entry[0])
+        else:
+            changed.add(entry[0])
+    return unchanged, changed, delta.missing()
+
+
+@given(before=STORES, after=STORES, order=st.randoms(use_true_random=False))
+def test_any_scan_against_any_last_pass(
+    before: dict[int, int], after: dict[int, int], order: random.Random
+) -> None:
+    scan = list(after.items())
+    order.shuffle(scan)
+    unchanged, changed, missing = compare(known_of(before), scan)
+    truly = {place for place in after if before.get(place) == after[place]}
+    assert unchanged <= truly, "a changed session must never count as unchanged"
+    assert unchanged | changed == set(after)
+    gone = {place + 10_000 for place in before if before[place] != after.get(place)}
+    assert gone <= missing
+    assert missing.isdisjoint({place + 10_000 for place in unchanged})
+
+
+@given(store=STORES)
+def test_the_same_order_is_all_unchanged(store: dict[int, int]) -> None:
+    unchanged, changed, missing = compare(known_of(store), list(store.items()))
+    assert (unchanged, changed, missing) == (set(store), set(), set())
+
+
+def test_a_long_run_of_ended_sessions_is_crossed() -> None:
+    store = dict.fromkeys(range(1, 20000), 1)
+    scan = [(place, 1) for place in range(15_000, 20_000)]
+    unchanged, changed, missing = compare(known_of(store), scan)
+    assert (len(unchanged), len(changed), len(missing)) == (5000, 0, 14_999)
+
+
+def test_a_stamp_of_nought_is_never_unchanged() -> None:
+    known = Known()
+    known.add(1, 0, 7)
+    assert Delta(known).unchanged(1, 5) == -1
