@@ -1,89 +1,92 @@
-"""One pass: whatever is new or changed since the last goes to the remote, in parallel."""
+"""One pass: what is new or changed since the last goes to the remote, many files at once."""
 
-import hashlib
-import os
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from migrate.files.manifest import Entry, Manifest
-from migrate.files.scan import Found, Odd, scan
-from migrate.remotes import Remote
-from swarmstead.errors import Corrupt
-from swarmstead.progress import QuietReporter, Reporter
+from migrate.files.manifest import Confirmed, Manifest, Row, Upload
+from migrate.files.names import Limits, shown
+from migrate.files.pace import Climb, Gate, Limiter, Timetable, climb
+from migrate.files.scan import Links, Odd, OddNames, open_below, scan
+from migrate.files.send import Sender, Uploads
+from migrate.remotes import Remote, Stored
+from swarmstead.errors import Corrupt, Refused, SwarmsteadError
+from swarmstead.progress import Job, QuietReporter, Reporter
 from swarmstead.stop import Stop
 
-__all__ = ["CopyReport", "copy_pass", "open_below"]
+__all__ = ["Choices", "CopyReport", "copy_pass", "open_below", "survey"]
 
-_WORKERS = 8
-_TRIES = 3
+_MARK_BATCH = 512
+_RECORD_SECONDS = 0.5
+_LOOK_SECONDS = 2.0
+_FILE_COST_BYTES = 100_000
+"""What a file costs besides its bytes, so that one rate speaks of small and of large files."""
+_FIRST_TRANSFERS, _MOST_TRANSFERS = 8, 32
+_Sending: TypeAlias = "Future[tuple[Confirmed, bool] | None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a person decides.
+
+    links: symbolic links are left out and named (``skip``), followed, or kept as objects of their own.
+    odd_names: names that no object may have are left out and named, or escaped.
+    deletions: objects of files that are gone are kept, or follow (on B2: hidden).
+    most_deletions: part of all files that may go in one pass; more look like a mistake.
+    transfers: files at once, at most; 0 finds out. limit: bytes per second by the hour.
+    """
+
+    links: Links = "skip"
+    odd_names: OddNames = "skip"
+    deletions: Literal["keep", "follow"] = "keep"
+    most_deletions: float = 0.5
+    transfers: int = 0
+    limit: Timetable = field(default_factory=Timetable)
 
 
 @dataclass
 class CopyReport:
-    """Counts of one pass. odd: what is not moved, and why; changing: files that would not hold still."""
+    """Counts of one pass.
+
+    copied: sent. unchanged: confirmed before, or found at the remote. bytes: sent. odd: what is not moved,
+    and why. changing: files that did not hold still. unreadable: files and why. gone: objects whose files are
+    gone.
+    """
 
     seen: int = 0
     copied: int = 0
     unchanged: int = 0
     bytes: int = 0
+    deleted: int = 0
+    seconds: float = 0.0
     odd: list[Odd] = field(default_factory=list)
     changing: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    bill: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Return whether every file that was seen is confirmed."""
+        return not self.changing and not self.unreadable
 
     def as_dict(self) -> dict[str, object]:
         """Return the counts as JSON values."""
         return asdict(self)
 
 
-def open_below(root: Path, name: str) -> int:
-    """Open a file below a folder for reading, through no symbolic link; return its descriptor."""
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        *folders, last = name.split("/")
-        for part in folders:
-            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    finally:
-        os.close(folder)
-
-
-def _put(root: Path, name: str, remote: Remote) -> Entry | None:
-    """Send one file; None where it vanished. Raises Corrupt where it does not hold still."""
-    for attempt in range(_TRIES):
-        try:
-            descriptor = open_below(root, name)
-        except FileNotFoundError:
-            return None
-        with os.fdopen(descriptor, "rb") as file:
-            before = os.fstat(file.fileno())
-            sha1 = hashlib.file_digest(file, "sha1").hexdigest()
-            file.seek(0)
-            try:
-                remote.put(name, file, size=before.st_size, sha1=sha1)
-            except Corrupt:
-                if attempt == _TRIES - 1:
-                    raise
-                continue
-            after = os.fstat(file.fileno())
-        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
-            return Entry(name, after.st_size, after.st_mtime_ns, sha1)
-    raise Corrupt("the file changed while it was read", subject=name)
-
-
-def _changed(root: Path, manifest: Manifest, report: CopyReport) -> Iterator[Found]:
-    for found in scan(root):
-        if isinstance(found, Odd):
-            report.odd.append(found)
-            continue
-        report.seen += 1
-        known = manifest.get(found.name)
-        if known and (known.size, known.mtime_ns) == (found.size, found.mtime_ns):
-            report.unchanged += 1
-        else:
-            yield found
+def survey(root: Path, manifest: Manifest, remote: Remote, choices: Choices) -> dict[str, int]:
+    """Scan the folder into the manifest; return the manifest's totals. Raises Refused for no such folder."""
+    if not root.is_dir():
+        raise Refused("no such folder", subject=str(root), hint="Is the disk mounted?")
+    limits = Limits.of(remote.capabilities)
+    manifest.ledger.note("choices", {"links": choices.links, "odd_names": choices.odd_names})
+    manifest.take(scan(root, links=choices.links, odd_names=choices.odd_names, limits=limits))
+    return manifest.totals()
 
 
 def copy_pass(
@@ -93,45 +96,198 @@ def copy_pass(
     *,
     stop: Stop | None = None,
     reporter: Reporter | None = None,
+    choices: Choices | None = None,
 ) -> CopyReport:
-    """Send each file that is new or differs (size, mtime) from what was confirmed, and record it.
+    """Send each file that is new or differs from what the remote confirmed, and record it.
 
-    Idempotent: a pass that was killed goes on with the next. What vanished here stays at the remote.
+    A pass that was killed goes on with the next, in the middle of a file, too. What already is at the remote
+    with the same bytes is not sent again. Raises what the remote raises, Refused when too many files are
+    gone, Stopped; what was done until then is recorded.
     """
-    report = CopyReport()
-    with (
-        (reporter or QuietReporter()).job("Files", unit="files") as job,
-        ThreadPoolExecutor(_WORKERS) as pool,
-    ):
-        pending: set[Future[Entry | None]] = set()
-        names: dict[Future[Entry | None], str] = {}
+    return _Pass(
+        root, remote, manifest, stop or Stop(), reporter or QuietReporter(), choices or Choices()
+    ).run()
 
-        def collect(done: set[Future[Entry | None]]) -> None:
-            entries = []
-            for future in done:
-                try:
-                    entry = future.result()
-                except Corrupt:
-                    report.changing.append(names.pop(future))
+
+class _Pass:
+    def __init__(
+        self,
+        root: Path,
+        remote: Remote,
+        manifest: Manifest,
+        stop: Stop,
+        reporter: Reporter,
+        choices: Choices,
+    ) -> None:
+        self._root, self._remote, self._manifest = root, remote, manifest
+        self._stop, self._reporter, self._choices = stop, reporter, choices
+        self._report = CopyReport()
+        self._lock = threading.Lock()  # the manifest's one connection, used by the threads of large files
+        self._most = choices.transfers or _MOST_TRANSFERS
+        self._climb = Climb(choices.transfers or _FIRST_TRANSFERS)
+        self._gate = Gate(self._climb.limit)
+        self._moved = 0
+        self._job: Job | None = None
+        self._fatal: SwarmsteadError | None = None
+        self._slowed = remote.bill.slowed
+        self._sender = Sender(
+            root,
+            remote,
+            Uploads(self._find_upload, self._begun_upload, self._forget_upload),
+            limiter=Limiter(choices.limit),
+            there=self._there,
+            sent=self._progress,
+            stop=stop,
+            parts_at_once=min(4, self._most),
+        )
+
+    def _find_upload(self, name: str) -> Upload | None:
+        with self._lock:
+            return self._manifest.upload(name)
+
+    def _begun_upload(self, upload: Upload) -> None:
+        with self._lock:
+            self._manifest.begun(upload)
+
+    def _forget_upload(self, name: str) -> None:
+        with self._lock:
+            self._manifest.forget_upload(name)
+
+    def _there(self, name: str) -> Stored | None:
+        with self._lock:
+            return self._manifest.there(name)
+
+    def _progress(self, amount: int) -> None:
+        with self._lock:
+            self._moved += amount + _FILE_COST_BYTES
+            if self._job:
+                self._job.advance(amount)
+
+    def run(self) -> CopyReport:
+        started = time.monotonic()
+        totals = survey(self._root, self._manifest, self._remote, self._choices)
+        self._report.odd = self._manifest.odd()
+        self._report.seen = totals["files"]
+        self._check_gone(totals)
+        if not self._manifest.ledger.done("learnt"):
+            self._manifest.learn(self._remote.list())
+        self._report.unchanged = totals["files"] - totals["todo"]
+        title = f"Copy {totals['todo']} files"
+        with self._reporter.job(title, total=totals["todo_bytes"], unit="bytes") as self._job:
+            self._send_all()
+        self._delete_gone()
+        self._report.seconds = round(time.monotonic() - started, 3)
+        self._report.bill = self._remote.bill.as_dict()
+        return self._report
+
+    # Sending
+
+    def _send_all(self) -> None:
+        """Keep the pool fed, and write down what ended twice a second: each commit is an fsync."""
+        pending: dict[_Sending, Row] = {}
+        finished: list[tuple[_Sending, Row]] = []
+        rows = self._rows()
+        looked = recorded = time.monotonic()
+        with ThreadPoolExecutor(self._most, thread_name_prefix="copy") as pool:
+            try:
+                while not self._fatal:
+                    self._stop.check()
+                    while len(pending) < 2 * self._gate.limit and (row := next(rows, None)):
+                        pending[pool.submit(self._one, row)] = row
+                    if not pending:
+                        break
+                    done, _ = wait(pending, timeout=_RECORD_SECONDS, return_when=FIRST_COMPLETED)
+                    finished += [(future, pending.pop(future)) for future in done]
+                    now = time.monotonic()
+                    if now - recorded > _RECORD_SECONDS:
+                        self._record(finished)
+                        finished, recorded = [], now
+                    if now - looked > _LOOK_SECONDS:
+                        self._adapt(now - looked)
+                        looked = now
+            finally:
+                for future in pending:
+                    future.cancel()
+                wait(pending)
+                finished += [(future, row) for future, row in pending.items() if not future.cancelled()]
+                self._record(finished)
+        if self._fatal:
+            raise self._fatal
+
+    def _one(self, row: Row) -> "tuple[Confirmed, bool] | None":
+        with self._gate:
+            return self._sender.send(row)
+
+    def _rows(self) -> Iterator[Row]:
+        after = b""
+        while True:
+            with self._lock:
+                batch = self._manifest.todo(after, _MARK_BATCH)
+                if batch:
+                    self._manifest.sending(batch)
+            if not batch:
+                return
+            yield from batch
+            after = batch[-1].path
+
+    def _record(self, finished: Sequence[tuple[_Sending, Row]]) -> None:
+        """Write down how sendings ended; keep the first error that ends the pass."""
+        done: list[Confirmed] = []
+        failed: list[bytes] = []
+        for future, row in finished:
+            try:
+                result = future.result()
+            except Corrupt:
+                self._report.changing.append(shown(row.path))
+            except OSError as error:
+                self._report.unreadable.append(f"{shown(row.path)}: {error.strerror}")
+                failed.append(row.path)
+            except SwarmsteadError as error:
+                self._fatal = self._fatal or error
+            else:
+                if result is None:  # it vanished: the next scan tells
+                    failed.append(row.path)
                     continue
-                names.pop(future)
-                if entry:
-                    entries.append(entry)
-                    report.bytes += entry.size
-            manifest.add(*entries)
-            report.copied += len(entries)
-            job.advance(len(done))
+                confirmed, sent = result
+                done.append(confirmed)
+                self._report.copied += sent
+                self._report.unchanged += not sent
+                self._report.bytes += confirmed.size if sent else 0
+        if done or failed:
+            with self._lock:
+                self._manifest.confirm(done, failed)
 
-        for found in _changed(root, manifest, report):
-            if stop:
-                stop.check()
-            future = pool.submit(_put, root, found.name, remote)
-            pending.add(future)
-            names[future] = found.name
-            if len(pending) >= 4 * _WORKERS:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                collect(done)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            collect(done)
-    return report
+    def _adapt(self, seconds: float) -> None:
+        """Let more or fewer files through, by what the last seconds showed."""
+        with self._lock:
+            rate, self._moved = self._moved / seconds, 0
+        slowed = self._remote.bill.slowed > self._slowed
+        self._slowed = self._remote.bill.slowed
+        if not self._choices.transfers:
+            self._climb = climb(self._climb, rate, slowed=slowed, most=self._most)
+            self._gate.set(self._climb.limit)
+
+    # Deletions
+
+    def _check_gone(self, totals: dict[str, int]) -> None:
+        """Refuse when so many files are gone that the folder rather is not what it was."""
+        known, gone = totals["files"] + totals["gone"], totals["gone"]
+        if self._choices.deletions == "follow" and gone > max(10, known * self._choices.most_deletions):
+            raise Refused(
+                f"{gone} of {known} files are gone, and deletions should follow: nothing was done",
+                subject=str(self._root),
+                hint="Is the disk mounted? If they are meant to be gone, raise --most-deletions.",
+            )
+
+    def _delete_gone(self) -> None:
+        gone = self._manifest.gone()
+        self._report.gone = [row.name for row in gone if row.sha1]
+        if self._choices.deletions == "keep":
+            self._manifest.drop([row for row in gone if not row.sha1])
+            return
+        for row in gone:
+            self._stop.check()
+            if row.sha1 and not self._manifest.is_wanted(row.name):
+                self._remote.delete(row.name)
+                self._report.deleted += 1
+            self._manifest.drop([row])

@@ -17,6 +17,7 @@ from migrate.remotes.base import (
     Capabilities,
     Part,
     Remote,
+    Source,
     Stored,
     Unfinished,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Policy",
     "Prices",
     "Remote",
+    "Source",
     "Stored",
     "Unfinished",
     "monthly",

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from mimetypes import guess_type
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import requests
 from b2sdk._internal.exception import ResourceNotFound  # v3 forgot this one
@@ -20,7 +20,7 @@ from b2sdk.v3 import exception as b2
 from urllib3.exceptions import HTTPError
 
 from migrate.remotes.b2_errors import from_b2
-from migrate.remotes.base import CHUNK_BYTES, Body, Capabilities, Part, Stored, Unfinished
+from migrate.remotes.base import CHUNK_BYTES, Body, Capabilities, Part, Source, Stored, Unfinished
 from migrate.remotes.bill import Bill, Call
 from migrate.remotes.stream import Window, metered
 from swarmstead.errors import Corrupt, Denied, InputError
@@ -151,7 +151,7 @@ class B2Remote:
         return {**found, **({_MTIME: str(mtime_ns // 10**6)} if mtime_ns else {})}
 
     def put(
-        self, name: str, source: BinaryIO, *, size: int, sha1: str, md5: str = "", mtime_ns: int = 0
+        self, name: str, source: Source, *, size: int, sha1: str, md5: str = "", mtime_ns: int = 0
     ) -> Stored:
         """Store the bytes; B2 checks their SHA-1."""
         window = Window(source, size)
@@ -318,7 +318,7 @@ class B2Remote:
         return str(answer["fileId"])
 
     def put_part(
-        self, name: str, upload: str, number: int, source: BinaryIO, *, size: int, digest: str
+        self, name: str, upload: str, number: int, source: Source, *, size: int, digest: str
     ) -> Part:
         """Store one part; B2 checks its SHA-1."""
         window = Window(source, size)

@@ -10,7 +10,7 @@ listing: so one call tells of a thousand objects whether they still are what was
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import BinaryIO, Literal, Protocol
+from typing import Literal, Protocol
 
 from migrate.remotes.bill import Bill
 
@@ -20,11 +20,25 @@ __all__ = [
     "Capabilities",
     "Part",
     "Remote",
+    "Source",
     "Stored",
     "Unfinished",
 ]
 
 CHUNK_BYTES = 256 * 1024
+
+
+class Source(Protocol):
+    """Where bytes to be put come from: an open file, or what looks like one."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """Return up to so many bytes, b"" at the end."""
+
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Go to an offset."""
+
+    def tell(self) -> int:
+        """Return the offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +114,7 @@ class Remote(Protocol):
     capabilities: Capabilities
 
     def put(
-        self, name: str, source: BinaryIO, *, size: int, sha1: str, md5: str = "", mtime_ns: int = 0
+        self, name: str, source: Source, *, size: int, sha1: str, md5: str = "", mtime_ns: int = 0
     ) -> Stored:
         """Store `size` bytes from where `source` (seekable) stands; return when the remote confirmed them.
 
@@ -135,7 +149,7 @@ class Remote(Protocol):
         """Begin an upload in parts; return its id, good for any later process."""
 
     def put_part(
-        self, name: str, upload: str, number: int, source: BinaryIO, *, size: int, digest: str
+        self, name: str, upload: str, number: int, source: Source, *, size: int, digest: str
     ) -> Part:
         """Store one part, numbered from 1. Raises Corrupt when the bytes are not those of `digest`."""
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import yaml
 
-from swarmstead.errors import InputError
+from swarmstead.errors import InputError, SwarmsteadError, Throttled
 
 __all__ = ["Bill", "Call", "Prices", "monthly"]
 
@@ -50,6 +50,14 @@ class Bill:
         self._calls: Counter[str] = Counter()
         self.sent_bytes = 0
         self.received_bytes = 0
+        self.slowed = 0
+        self.failed = 0
+
+    def told(self, error: SwarmsteadError) -> None:
+        """Count a try that failed; and by itself, that the server asked to slow down."""
+        with self._lock:
+            self.failed += 1
+            self.slowed += isinstance(error, Throttled)
 
     def count(self, call: Call, *, sent: int = 0, received: int = 0) -> None:
         """One request more, and so many bytes of objects."""
@@ -93,6 +101,8 @@ class Bill:
             "class_c": classes["C"],
             "sent_bytes": self.sent_bytes,
             "received_bytes": self.received_bytes,
+            "failed_tries": self.failed,
+            "asked_to_slow_down": self.slowed,
             "dollars_at_most": round(dollars, 4),
         }
 

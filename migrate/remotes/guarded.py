@@ -7,9 +7,8 @@ goes on where it broke, as long as the object is still the same.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import BinaryIO
 
-from migrate.remotes.base import Body, Part, Remote, Stored, Unfinished
+from migrate.remotes.base import Body, Part, Remote, Source, Stored, Unfinished
 from migrate.remotes.retry import Retry
 from swarmstead.errors import Corrupt, Throttled, Unreachable
 
@@ -23,13 +22,14 @@ class Guarded:
 
     def __init__(self, driver: Remote, retry: Retry) -> None:
         self.driver, self.retry = driver, retry
+        retry.hears(driver.bill.told)
         self.url, self.bill, self.capabilities = driver.url, driver.bill, driver.capabilities
 
     def _subject(self, name: str) -> str:
         return f"{self.url}{name}"
 
     def put(
-        self, name: str, source: BinaryIO, *, size: int, sha1: str, md5: str = "", mtime_ns: int = 0
+        self, name: str, source: Source, *, size: int, sha1: str, md5: str = "", mtime_ns: int = 0
     ) -> Stored:
         """Store the bytes, once."""
         start, lost = source.tell(), False
@@ -118,7 +118,7 @@ class Guarded:
         )
 
     def put_part(
-        self, name: str, upload: str, number: int, source: BinaryIO, *, size: int, digest: str
+        self, name: str, upload: str, number: int, source: Source, *, size: int, digest: str
     ) -> Part:
         """Store one part; twice is no harm."""
         start = source.tell()

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from errno import EDQUOT, EFBIG, ENAMETOOLONG, ENOSPC
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
-from migrate.remotes.base import CHUNK_BYTES, Body, Capabilities, Part, Stored, Unfinished
+from migrate.remotes.base import CHUNK_BYTES, Body, Capabilities, Part, Source, Stored, Unfinished
 from migrate.remotes.bill import Bill
 from migrate.remotes.stream import Window
 from swarmstead.errors import Corrupt, Denied, Exhausted, InputError, SwarmsteadError, Unreachable
@@ -92,7 +91,7 @@ class LocalRemote:
             os.close(folder)
         return self._described(name, path.stat(), sha1)
 
-    def _write(self, temporary: Path, source: BinaryIO, size: int, digest: str, name: str) -> None:
+    def _write(self, temporary: Path, source: Source, size: int, digest: str, name: str) -> None:
         """Write and fsync `size` bytes, whose SHA-1 must be `digest`."""
         hashed, count = hashlib.sha1(usedforsecurity=False), 0
         window = Window(source, size)
@@ -112,7 +111,7 @@ class LocalRemote:
         return Path(path)
 
     def put(
-        self, name: str, source: BinaryIO, *, size: int, sha1: str, md5: str = "", mtime_ns: int = 0
+        self, name: str, source: Source, *, size: int, sha1: str, md5: str = "", mtime_ns: int = 0
     ) -> Stored:
         """Store the bytes, checked while they are written."""
         self._path(name)
@@ -240,7 +239,7 @@ class LocalRemote:
         return upload
 
     def put_part(
-        self, name: str, upload: str, number: int, source: BinaryIO, *, size: int, digest: str
+        self, name: str, upload: str, number: int, source: Source, *, size: int, digest: str
     ) -> Part:
         """Store one part, named by number, size and hash."""
         self.bill.count("part", sent=size)

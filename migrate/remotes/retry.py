@@ -127,7 +127,12 @@ class Retry:
         told: Callable[[SwarmsteadError], None] | None = None,
     ) -> None:
         self.policy, self.breaker = policy, breaker or Breaker(clock=clock)
-        self._wait, self._clock, self._told = wait or _sleep, clock, told
+        self._wait, self._clock = wait or _sleep, clock
+        self._told = [told] if told else []
+
+    def hears(self, told: Callable[[SwarmsteadError], None]) -> None:
+        """Tell of every failed try here, too."""
+        self._told.append(told)
 
     def call(self, work: Callable[[], _T], subject: str) -> _T:
         """Return what `work` returns, tried as the policy allows. Raises its last error."""
@@ -139,8 +144,8 @@ class Retry:
                 result = work()
             except SwarmsteadError as error:
                 self.breaker.told(error)
-                if self._told:
-                    self._told(error)
+                for told in self._told:
+                    told(error)
                 wait = next_wait(
                     error,
                     attempt=attempt,

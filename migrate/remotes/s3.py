@@ -16,14 +16,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from mimetypes import guess_type
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
-from migrate.remotes.base import CHUNK_BYTES, Body, Capabilities, Part, Stored, Unfinished
+from migrate.remotes.base import CHUNK_BYTES, Body, Capabilities, Part, Source, Stored, Unfinished
 from migrate.remotes.bill import Bill
 from migrate.remotes.s3_errors import ABSENT, from_body, from_boto
 from migrate.remotes.sigv4 import UNSIGNED, canonical_query, path_of, signed
@@ -130,7 +130,7 @@ class S3Remote:
         headers: dict[str, str],
         *,
         query: dict[str, str] | None = None,
-        body: BinaryIO | bytes = b"",
+        body: Source | bytes = b"",
         size: int = 0,
     ) -> Answer:
         """Sign and send one request."""
@@ -159,10 +159,10 @@ class S3Remote:
         return found
 
     def put(
-        self, name: str, source: BinaryIO, *, size: int, sha1: str, md5: str = "", mtime_ns: int = 0
+        self, name: str, source: Source, *, size: int, sha1: str, md5: str = "", mtime_ns: int = 0
     ) -> Stored:
         """Store the bytes; the server checks their MD5, and answers it."""
-        body: BinaryIO | bytes
+        body: Source | bytes
         if size <= _ONE_READ_BYTES:
             body = source.read(size)
             if len(body) != size or hashlib.sha1(body, usedforsecurity=False).hexdigest() != sha1:
@@ -182,7 +182,7 @@ class S3Remote:
         call: str,
         name: str,
         headers: dict[str, str],
-        body: BinaryIO | bytes,
+        body: Source | bytes,
         *,
         size: int,
         md5: str,
@@ -334,7 +334,7 @@ class S3Remote:
             raise self._told(error, name) from None
 
     def put_part(
-        self, name: str, upload: str, number: int, source: BinaryIO, *, size: int, digest: str
+        self, name: str, upload: str, number: int, source: Source, *, size: int, digest: str
     ) -> Part:
         """Store one part; the server checks its MD5."""
         query = {"partNumber": str(number), "uploadId": upload}
@@ -417,7 +417,7 @@ def _quietly(answer: Answer) -> str:
         return ""
 
 
-def _both(source: BinaryIO, size: int, sha1: str, name: str) -> str:
+def _both(source: Source, size: int, sha1: str, name: str) -> str:
     """Return the MD5 of bytes whose SHA-1 must be `sha1`."""
     first, second = hashlib.sha1(usedforsecurity=False), hashlib.md5(usedforsecurity=False)
     window = Window(source, size)

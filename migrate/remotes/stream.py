@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
 
+from migrate.remotes.base import Source
 from migrate.remotes.bill import Bill
 from swarmstead.errors import Unreachable
 
@@ -52,7 +52,7 @@ def metered(
 class Window:
     """A part of a file as a file of its own, for clients that read up to the end."""
 
-    def __init__(self, source: BinaryIO, size: int) -> None:
+    def __init__(self, source: Source, size: int) -> None:
         self._source, self._size = source, size
         self._start, self._at = source.tell(), 0
 

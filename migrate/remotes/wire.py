@@ -4,6 +4,7 @@ One answer to one request at a time, a deadline for the whole answer's head (not
 server which drips bytes is noticed), file bodies by sendfile(2) on plain connections.
 """
 
+import io
 import os
 import socket
 import ssl
@@ -11,10 +12,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from migrate.remotes.base import CHUNK_BYTES
+from migrate.remotes.base import CHUNK_BYTES, Source
 from swarmstead.errors import InputError, Unreachable
 
 __all__ = ["Answer", "Wire"]
@@ -174,7 +174,7 @@ class Wire:
         target: str,
         headers: Mapping[str, str],
         *,
-        body: BinaryIO | bytes = b"",
+        body: Source | bytes = b"",
         size: int = 0,
         subject: str = "",
     ) -> Answer:
@@ -203,13 +203,13 @@ class Wire:
                     continue
                 raise _unreachable(error, subject or self.endpoint) from None
 
-    def _send(self, sock: socket.socket, head: bytes, body: BinaryIO | bytes, size: int) -> None:
+    def _send(self, sock: socket.socket, head: bytes, body: Source | bytes, size: int) -> None:
         if isinstance(body, bytes):
             sock.sendall(head + body)
             return
         sock.sendall(head)
         try:
-            sent = sock.sendfile(body, body.tell(), size) if size else 0
+            sent = _send_body(sock, body, size)
         except ConnectionError:
             # The server may have refused the request before its end: its answer says more than our error.
             return
@@ -235,6 +235,17 @@ class Wire:
         else:
             answer.body = connection.exactly(int(headers.get("content-length", "0")))
         return answer
+
+
+def _send_body(sock: socket.socket, body: Source, size: int) -> int:
+    """Send so many bytes; return how many there were."""
+    if isinstance(body, io.BufferedReader) and size:
+        return sock.sendfile(body, body.tell(), size)
+    sent = 0
+    while sent < size and (chunk := body.read(min(CHUNK_BYTES, size - sent))):
+        sock.sendall(chunk)
+        sent += len(chunk)
+    return sent
 
 
 def _unreachable(error: Exception, subject: str) -> Unreachable:
