@@ -6,6 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,14 +143,16 @@ def _port(lab: Lab, number: int) -> int:
 
 
 @pytest.fixture
-def site(lab: Lab, tmp_path: Path) -> Iterator[Site]:
+def site(lab: Lab) -> Iterator[Site]:
     lab.load_base("php")
-    site = Site(lab, tmp_path, build_migrate(lab, tmp_path))
-    try:
-        site.start()
-        yield site
-    finally:
-        site.clear_up()
+    # Not tmp_path: pytest's folder is closed to www-data, who serves the old host.
+    with tempfile.TemporaryDirectory(prefix="swarmstead-test-") as name:
+        site = Site(lab, Path(name), build_migrate(lab, Path(name)))
+        try:
+            site.start()
+            yield site
+        finally:
+            site.clear_up()
 
 
 def test_there_and_back_under_traffic(site: Site) -> None:
