@@ -72,10 +72,15 @@ def scrape_all(pool: ThreadPoolExecutor, urls: Mapping[str, str]) -> Pages:
     return dict(zip(urls, pool.map(scrape, urls.values()), strict=True))
 
 
-def read_page(text: str, names: Iterable[str]) -> list[Series]:
-    """Return the samples of these metrics."""
+def read_page(text: str, names: Iterable[str], **labels: str) -> list[Series]:
+    """Return the samples of these metrics that have these labels, whose values need no escaping."""
     starts = tuple(f"{name}{after}" for name in names for after in ("{", " "))
-    lines = "".join(f"{line}\n" for line in text.splitlines() if line.startswith(starts))
+    has = [f'{name}="{value}"' for name, value in labels.items()]
+    lines = "".join(
+        f"{line}\n"
+        for line in text.splitlines()
+        if line.startswith(starts) and all(part in line for part in has)
+    )
     return [
         (sample.name, sample.labels, sample.value)
         for family in text_string_to_metric_families(lines)

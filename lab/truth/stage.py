@@ -16,7 +16,7 @@ from lab.node import Node
 from lab.process import wait_until
 from lab.truth.judge import Sample, Verdict, judge_all
 from lab.truth.oracle import ROUND, Oracle
-from lab.truth.sources import Page, Pages, Series, ours, peers, read_page, scrape_all, service_ls
+from lab.truth.sources import Page, Pages, ours, peers, read_page, scrape_all, service_ls
 from lab.truth.world import Change, Fate, Service, Timeline, World
 
 __all__ = ["Peer", "Stage"]
@@ -261,18 +261,11 @@ class Stage:
         found = []
         for pages in list(self.pages):
             values = [
-                value
-                for page in pages.values()
-                for _, has, value in _series(page, metric)
-                if labels.items() <= has.items()
+                value for page in pages.values() for _, _, value in read_page(page.text, [metric], **labels)
             ]
             if values:
                 found.append((min(page.began for page in pages.values()), max(values)))
         return found
-
-
-def _series(page: Page, metric: str) -> list[Series]:
-    return read_page(page.text, [metric])
 
 
 def _counts(page: Page) -> bool:
