@@ -21,6 +21,7 @@ from migrate.sessions import (
     acl_line,
     copy_pass,
     detect,
+    exporter_line,
     preflight,
     redis_conf,
     source_of,
@@ -60,7 +61,7 @@ def _common(function: _F) -> _F:
             type=click.Choice(["skip", "grace"]),
             default="skip",
             show_default=True,
-            help="PHP never checks a file's age when it reads: grace gives old ones a full lifetime from now.",
+            help="PHP never checks a file's age on reading: grace gives old ones a lifetime from now.",
         ),
         click.option("--json", "as_json", is_flag=True, help="One JSON object per line on standard output."),
         click.option("--quiet", is_flag=True, help="Only errors and the exit code."),
@@ -346,6 +347,8 @@ def reverse(
 @click.option("--user", default="sessions", show_default=True, help="The app's user.")
 @click.option("--prefix", "prefixes", multiple=True, default=("PHPREDIS_SESSION:",), show_default=True)
 @click.option("--mover", is_flag=True, help="For `migrate sessions` itself: lists keys, asks the server.")
+@click.option("--exporter", is_flag=True, help="For redis_exporter: asks the server, reads no session.")
+@click.option("--append", is_flag=True, help="A further line: without the one that shuts out the nameless.")
 @click.option("--select", is_flag=True, help="Allow SELECT (a save_path with database=).")
 @click.option("--conf", is_flag=True, help="Print a redis.conf for an instance of sessions alone instead.")
 @click.option("--maxmemory-mib", type=click.IntRange(16), default=256, show_default=True)
@@ -357,6 +360,8 @@ def acl(
     redis_password: str | None,
     *,
     mover: bool,
+    exporter: bool,
+    append: bool,
     select: bool,
     conf: bool,
 ) -> None:
@@ -366,6 +371,11 @@ def acl(
         return
     if not redis_password:
         raise UsageError("a password is needed", hint="Set SWARMSTEAD_REDIS_PASSWORD_FILE.")
+    if not append:
+        click.echo("user default off")
+    if exporter:
+        click.echo(exporter_line(redis_password))
+        return
     keys = tuple(prefix.encode() for prefix in prefixes)
     click.echo(acl_line(user, redis_password, keys, mover=mover, database=select))
 

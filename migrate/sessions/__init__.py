@@ -27,7 +27,7 @@ from .preflight import Check, preflight
 from .rails import RailsFiles
 from .records import Entry, Record, Skip, Skipped, Source
 from .reports import PassReport, VerifyReport
-from .server import acl_line, redis_conf
+from .server import acl_line, exporter_line, redis_conf
 from .specs import source_of
 from .state import State
 from .survey import Survey, survey
@@ -66,6 +66,7 @@ __all__ = [
     "copy_pass",
     "cutover",
     "detect",
+    "exporter_line",
     "late_pass",
     "parse_save_path",
     "php_switch_lines",

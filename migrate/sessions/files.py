@@ -213,11 +213,7 @@ class FileSource:
         owner = self.owner
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = path.with_name(f".swarmstead-{path.name}"[:200])
-        try:
-            same = not path.is_symlink() and path.read_bytes() == data and path.stat().st_mtime == modified
-        except OSError:
-            same = False
-        if same:
+        if self._stands(path, data, modified):
             return False
         temporary.unlink(missing_ok=True)
         descriptor = os.open(
@@ -231,6 +227,16 @@ class FileSource:
             os.utime(descriptor, (modified, modified))
         temporary.replace(path)
         return True
+
+    @staticmethod
+    def _stands(path: Path, data: bytes, modified: float) -> bool:
+        """Return whether the file is there, byte for byte, its age right to the second."""
+        try:
+            found = path.lstat()
+            right_age = abs(found.st_mtime - modified) < 1
+            return stat.S_ISREG(found.st_mode) and right_age and path.read_bytes() == data
+        except OSError:
+            return False
 
     def set_aside(self, key: bytes) -> bool:
         """Move the file of an ended session into a folder that no framework looks into."""

@@ -5,10 +5,10 @@ import re
 
 from swarmstead.errors import InputError
 
-__all__ = ["acl_line", "redis_conf"]
+__all__ = ["acl_line", "exporter_line", "redis_conf"]
 
 _COMMANDS = "+ping +get +set +setex +getex +psetex +expire +pexpire +ttl +pttl +exists +del +unlink +strlen"
-_SCRIPTS = "+eval +evalsha +script|load +multi +exec +client|setname +client|setinfo +hello"
+_SCRIPTS = "+eval +evalsha +script|load +multi +exec +client|setname +hello"
 _MOVER = "+scan +info +time +auth +rename +renamenx +type"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
@@ -36,6 +36,13 @@ def acl_line(
     select = " +select" if database else ""
     rights = f"-@all {_COMMANDS} {_SCRIPTS}{more}{select}"
     return f"user {user} on #{digest} resetchannels {' '.join(patterns)} {rights}"
+
+
+def exporter_line(password: str, user: str = "exporter") -> str:
+    """Return the line for redis_exporter: it asks the server about itself and reads no key."""
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    rights = "-@all +ping +info +config|get +client|setname +client|list +slowlog +latency +hello"
+    return f"user {user} on #{digest} resetchannels resetkeys {rights}"
 
 
 def redis_conf(*, maxmemory_mib: int, aclfile: str = "/run/secrets/redis_acl", folder: str = "/data") -> str:
