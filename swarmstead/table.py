@@ -62,6 +62,74 @@ _ALL = [
     Setting("max-size", "Most bytes that folder may hold (2GB, 512MiB).", 2_000_000_000, Size()),
     Setting("socket", "Unix socket to serve reads at.", type=click.Path(path_type=Path)),
     Setting("barrier", "Unix socket that writing requests go through.", type=click.Path(path_type=Path)),
+    Setting("cache-listen", "Address and port for reads, other nodes and metrics.", metavar="HOST:PORT"),
+    Setting(
+        "eviction",
+        "What goes first: see docs/cache.md.",
+        "gdsf-cost",
+        click.Choice(["gdsf-cost", "sieve", "s3-fifo", "lru", "age"]),
+    ),
+    Setting(
+        "evict-days", "With --eviction age: days that a file may not be asked for.", 7.0, click.FloatRange(0)
+    ),
+    Setting(
+        "max-share", "Most of the folder's bytes that one file may take.", 0.5, click.FloatRange(0.01, 1)
+    ),
+    Setting("min-free", "Bytes that stay free on the disk.", 256 * 1024 * 1024, Size()),
+    Setting("max-age", "Seconds that a browser may keep a file without asking.", 0, click.IntRange(0)),
+    Setting(
+        "barrier-wait", "Seconds that an answer is held for the remote, at most.", 20.0, click.FloatRange(0)
+    ),
+    Setting(
+        "barrier-late",
+        "Then: refuse with 503, or release the app's answer. What was written is sent either way.",
+        "refuse",
+        click.Choice(["refuse", "release"]),
+    ),
+    Setting(
+        "stale-after",
+        "Seconds after which the remote is asked whether a file has changed; 0 for never.",
+        60.0,
+        click.FloatRange(0),
+    ),
+    Setting("cache-peers", "All caches (tasks.cache:9325), to ask before the remote.", metavar="NAME:PORT"),
+    Setting("changes-redis", "URL of a Redis by which caches tell each other of changes.", secret=True),
+    Setting("changes-stream", "Key of the stream there.", "swarmstead:files"),
+    Setting("cache-token", "Token for PUT and DELETE; without one they are refused.", secret=True),
+    Setting("hits-log", "nginx's log of what it served from the folder.", type=click.Path(path_type=Path)),
+    Setting("hits-prefix", "What precedes a file's name in that log.", "/"),
+    Setting("drain", "Seconds to go on sending when told to stop.", 20.0, click.FloatRange(0)),
+    # migrate files, migrate remote
+    Setting(
+        "links",
+        "Symbolic links: follow them, keep them as objects, leave them out, or refuse to start.",
+        "refuse",
+        click.Choice(["refuse", "follow", "keep", "skip"]),
+    ),
+    Setting(
+        "odd-names",
+        "What no object can be (names, sockets, unreadable): escape names, leave out, or refuse.",
+        "refuse",
+        click.Choice(["refuse", "escape", "skip"]),
+    ),
+    Setting(
+        "deletions",
+        "Objects whose files are gone: keep them, or let them follow (B2 hides them).",
+        "keep",
+        click.Choice(["keep", "follow"]),
+    ),
+    Setting("most-deletions", "Part of all files that may follow in one pass.", 0.5, click.FloatRange(0, 1)),
+    Setting("transfers", "Files sent at once, at most; 0 finds out by itself.", 0, click.IntRange(0, 256)),
+    Setting(
+        "bandwidth",
+        "Bytes per second: 10M, off, or by local time: '08:00,512k 19:00,10M Sat-00:00,off'.",
+        "off",
+    ),
+    Setting(
+        "prices",
+        "YAML file with other prices than BackBlaze's public ones.",
+        type=click.Path(path_type=Path, dir_okay=False),
+    ),
     # traefik-exporter
     Setting("log", "Traefik's access log: a path, a glob, or - ; may be repeated.", (), multiple=True),
     Setting(

@@ -10,7 +10,7 @@
 """
 
 from migrate.files.back import BackReport, aside_folder, reverse
-from migrate.files.copy import Choices, CopyReport, copy_pass, survey
+from migrate.files.copy import Choices, CopyReport, copy_pass, refuse_odd, survey
 from migrate.files.cutover import CutoverReport, cut_over
 from migrate.files.manifest import Entry, Manifest
 from migrate.files.names import LIMITS, Limits, escaped, shown, trouble, twins
@@ -37,6 +37,7 @@ __all__ = [
     "cut_over",
     "escaped",
     "open_below",
+    "refuse_odd",
     "reverse",
     "scan",
     "shown",

@@ -18,7 +18,7 @@ from swarmstead.errors import Corrupt, Refused, SwarmsteadError
 from swarmstead.progress import Job, QuietReporter, Reporter
 from swarmstead.stop import Stop
 
-__all__ = ["Choices", "CopyReport", "copy_pass", "open_below", "survey"]
+__all__ = ["Choices", "CopyReport", "copy_pass", "open_below", "refuse_odd", "survey"]
 
 _MARK_BATCH = 512
 _RECORD_SECONDS = 0.5
@@ -33,15 +33,15 @@ _Sending: TypeAlias = "Future[tuple[Confirmed, bool] | None]"
 class Choices:
     """What a person decides.
 
-    links: symbolic links are left out and named (``skip``), followed, or kept as objects of their own.
-    odd_names: names that no object may have are left out and named, or escaped.
+    links: symbolic links are left out and named (``skip``), followed, kept as objects of their own, or a
+    reason to refuse. odd_names: what no object can be is left out and named, or refused; names are escaped.
     deletions: objects of files that are gone are kept, or follow (on B2: hidden).
     most_deletions: part of all files that may go in one pass; more look like a mistake.
     transfers: files at once, at most; 0 finds out. limit: bytes per second by the hour.
     """
 
-    links: Links = "skip"
-    odd_names: OddNames = "skip"
+    links: Links | Literal["refuse"] = "skip"
+    odd_names: OddNames | Literal["refuse"] = "skip"
     deletions: Literal["keep", "follow"] = "keep"
     most_deletions: float = 0.5
     transfers: int = 0
@@ -84,9 +84,30 @@ def survey(root: Path, manifest: Manifest, remote: Remote, choices: Choices) -> 
     if not root.is_dir():
         raise Refused("no such folder", subject=str(root), hint="Is the disk mounted?")
     limits = Limits.of(remote.capabilities)
-    manifest.ledger.note("choices", {"links": choices.links, "odd_names": choices.odd_names})
-    manifest.take(scan(root, links=choices.links, odd_names=choices.odd_names, limits=limits))
+    links: Links = "skip" if choices.links == "refuse" else choices.links
+    odd_names: OddNames = "skip" if choices.odd_names == "refuse" else choices.odd_names
+    manifest.ledger.note("choices", {"links": links, "odd_names": odd_names})
+    manifest.take(scan(root, links=links, odd_names=odd_names, limits=limits))
     return manifest.totals()
+
+
+def refuse_odd(root: Path, odd: Sequence[Odd], choices: Choices) -> None:
+    """Raise Refused where something has no place at the remote and nobody chose what becomes of it."""
+    links = [one for one in odd if one.kind == "link"] if choices.links == "refuse" else []
+    others = [one for one in odd if one.kind != "link"] if choices.odd_names == "refuse" else []
+    if links:
+        raise Refused(
+            f"{len(links)} symbolic links, first {links[0].name}; nothing was sent",
+            subject=str(root),
+            hint="Choose: --links follow, keep or skip. All of them: migrate files plan",
+        )
+    if others:
+        raise Refused(
+            f"{len(others)} cannot be sent as they are, first {others[0].name}: {others[0].why};"
+            " nothing was sent",
+            subject=str(root),
+            hint="Choose: --odd-names escape or skip. All of them: migrate files plan",
+        )
 
 
 def copy_pass(
@@ -167,6 +188,7 @@ class _Pass:
         started = time.monotonic()
         totals = survey(self._root, self._manifest, self._remote, self._choices)
         self._report.odd = self._manifest.odd()
+        refuse_odd(self._root, self._report.odd, self._choices)
         self._report.seen = totals["files"]
         self._check_gone(totals)
         if not self._manifest.ledger.done("learnt"):

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from migrate.remotes.base import (
     CHUNK_BYTES,
+    About,
     Body,
     Capabilities,
     Part,
@@ -23,16 +24,19 @@ from migrate.remotes.base import (
 )
 from migrate.remotes.bill import Bill, Prices, monthly
 from migrate.remotes.retry import PATIENT, PROMPT, Breaker, Policy, Retry
+from migrate.remotes.trial import CheckReport, check
 from swarmstead.errors import SwarmsteadError, UsageError
 
 __all__ = [
     "CHUNK_BYTES",
     "PATIENT",
     "PROMPT",
+    "About",
     "Bill",
     "Body",
     "Breaker",
     "Capabilities",
+    "CheckReport",
     "Part",
     "Policy",
     "Prices",
@@ -40,6 +44,7 @@ __all__ = [
     "Source",
     "Stored",
     "Unfinished",
+    "check",
     "monthly",
     "open_remote",
 ]

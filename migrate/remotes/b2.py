@@ -20,7 +20,7 @@ from b2sdk.v3 import exception as b2
 from urllib3.exceptions import HTTPError
 
 from migrate.remotes.b2_errors import from_b2
-from migrate.remotes.base import CHUNK_BYTES, Body, Capabilities, Part, Source, Stored, Unfinished
+from migrate.remotes.base import CHUNK_BYTES, About, Body, Capabilities, Part, Source, Stored, Unfinished
 from migrate.remotes.bill import Bill, Call
 from migrate.remotes.stream import Window, metered
 from swarmstead.errors import Corrupt, Denied, InputError
@@ -32,6 +32,8 @@ _INFO_HEADER = "x-bz-info-"
 _MTIME = "src_last_modified_millis"
 _LARGE_SHA1 = "large_file_sha1"
 _CONNECTIONS = 64
+_NEEDED = {"listBuckets", "listFiles", "readFiles", "writeFiles"}
+_HARMLESS = {"listAllBucketNames", "readBuckets", "shareFiles", "readBucketEncryption"}
 _BEYOND = 10**15
 """Behind the end of any file: b2sdk wants the end of a range."""
 
@@ -133,18 +135,31 @@ class B2Remote:
             self._bucket_id = str(found[0]["bucketId"])
             return self._bucket_id
 
-    def allowed(self) -> dict[str, Any]:
-        """Return what the key may do: ``capabilities``, ``namePrefix``, ``buckets``."""
-        return self._do("url", "", lambda session, _: session.account_info.get_allowed())
+    def about(self) -> About:
+        """Say what the key may do, and what the bucket's lifecycle will (that needs ``listBuckets``)."""
+        try:
+            self.authorise()
+            allowed = self._session.account_info.get_allowed()
+        except b2.B2Error as error:
+            raise from_b2(error, self.url) from None
+        rights = sorted(allowed["capabilities"])
+        return About(
+            rights=rights,
+            needless=[right for right in rights if right not in _NEEDED and right not in _HARMLESS],
+            prefix=allowed.get("namePrefix") or "",
+            lifecycle=self._lifecycle(),
+            versions=True,
+        )
 
-    def bucket(self) -> dict[str, Any]:
-        """Return the bucket's own record, with its lifecycle rules. Needs ``listBuckets``."""
-
+    def _lifecycle(self) -> Sequence[str] | None:
         def ask(session: B2Session, _: str) -> dict[str, Any]:
             found = session.list_buckets(session.account_info.get_account_id(), bucket_name=self._bucket)
             return dict(found["buckets"][0])
 
-        return self._do("buckets", "", ask)
+        try:
+            return [_rule_in_words(rule) for rule in self._do("buckets", "", ask)["lifecycleRules"] or ()]
+        except Denied:
+            return None
 
     def _info(self, sha1: str, mtime_ns: int, *, large: bool = False) -> dict[str, str]:
         found = {_LARGE_SHA1: sha1} if large else {}
@@ -377,6 +392,17 @@ class B2Remote:
             start = answer["nextFileId"]
             if start is None:
                 return
+
+
+def _rule_in_words(rule: Mapping[str, Any]) -> str:
+    what = []
+    if days := rule.get("daysFromUploadingToHiding"):
+        what.append(f"hides objects {days} days after they were put")
+    if days := rule.get("daysFromHidingToDeleting"):
+        what.append(f"deletes hidden and replaced versions after {days} days")
+    if days := rule.get("daysFromStartingToCancelingUnfinishedLargeFiles"):
+        what.append(f"cancels unfinished large files after {days} days")
+    return f"{rule.get('fileNamePrefix', '')}*: {', '.join(what) or 'a rule that is not about deleting'}"
 
 
 def _parts_from(upload: str, start: int, session: B2Session, _bucket: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from migrate.remotes.bill import Bill
 
 __all__ = [
     "CHUNK_BYTES",
+    "About",
     "Body",
     "Capabilities",
     "Part",
@@ -81,6 +82,21 @@ class Unfinished:
 
     name: str
     upload: str
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a remote says of the key and the bucket, in words. None: it does not say.
+
+    rights: what the key may do. needless: of these, what nothing here needs. prefix: what it is limited to.
+    lifecycle: what the bucket will do by itself. versions: whether replaced and deleted objects are kept.
+    """
+
+    rights: Sequence[str] | None = None
+    needless: Sequence[str] = ()
+    prefix: str = ""
+    lifecycle: Sequence[str] | None = None
+    versions: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +177,9 @@ class Remote(Protocol):
 
     def abandon(self, name: str, upload: str) -> None:
         """Forget an upload and its parts; one not there is no error."""
+
+    def about(self) -> About:
+        """Say what the key may do and what the bucket will do by itself."""
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Return the uploads in parts that were begun below this remote's prefix."""

@@ -8,7 +8,7 @@ goes on where it broke, as long as the object is still the same.
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from migrate.remotes.base import Body, Part, Remote, Source, Stored, Unfinished
+from migrate.remotes.base import About, Body, Part, Remote, Source, Stored, Unfinished
 from migrate.remotes.retry import Retry
 from swarmstead.errors import Corrupt, Throttled, Unreachable
 
@@ -152,6 +152,10 @@ class Guarded:
     def abandon(self, name: str, upload: str) -> None:
         """Forget an upload."""
         self.retry.call(lambda: self.driver.abandon(name, upload), self._subject(name))
+
+    def about(self) -> About:
+        """Say what the key may do and what the bucket will do."""
+        return self.retry.call(self.driver.about, self.url)
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Return the uploads that were begun."""

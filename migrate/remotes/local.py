@@ -12,7 +12,7 @@ from errno import EDQUOT, EFBIG, ENAMETOOLONG, ENOSPC
 from itertools import islice
 from pathlib import Path
 
-from migrate.remotes.base import CHUNK_BYTES, Body, Capabilities, Part, Source, Stored, Unfinished
+from migrate.remotes.base import CHUNK_BYTES, About, Body, Capabilities, Part, Source, Stored, Unfinished
 from migrate.remotes.bill import Bill
 from migrate.remotes.stream import Window
 from swarmstead.errors import Corrupt, Denied, Exhausted, InputError, SwarmsteadError, Unreachable
@@ -296,6 +296,10 @@ class LocalRemote:
         """Remove an upload's folder."""
         self.bill.count("abandon")
         shutil.rmtree(self._upload(upload), ignore_errors=True)
+
+    def about(self) -> About:
+        """Say what a folder does: nothing by itself."""
+        return About(lifecycle=(), versions=False)
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Return the uploads that have a folder."""

@@ -16,14 +16,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from mimetypes import guess_type
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
-from migrate.remotes.base import CHUNK_BYTES, Body, Capabilities, Part, Source, Stored, Unfinished
+from migrate.remotes.base import CHUNK_BYTES, About, Body, Capabilities, Part, Source, Stored, Unfinished
 from migrate.remotes.bill import Bill
 from migrate.remotes.s3_errors import ABSENT, from_body, from_boto
 from migrate.remotes.sigv4 import UNSIGNED, canonical_query, path_of, signed
@@ -394,6 +394,25 @@ class S3Remote:
             if _code(error) not in {"NoSuchUpload", *ABSENT}:
                 raise self._told(error, name) from None
 
+    def about(self) -> About:
+        """Say what the bucket will do; S3 does not tell what a key may do."""
+        return About(lifecycle=self._lifecycle(), versions=self._versions())
+
+    def _lifecycle(self) -> Sequence[str] | None:
+        self.bill.count("buckets")
+        try:
+            rules = self.client.get_bucket_lifecycle_configuration(Bucket=self._bucket)["Rules"]
+        except (BotoCoreError, ClientError) as error:
+            return () if _code(error) == "NoSuchLifecycleConfiguration" else None
+        return [_rule_in_words(dict(rule)) for rule in rules if rule.get("Status") == "Enabled"]
+
+    def _versions(self) -> bool | None:
+        self.bill.count("buckets")
+        try:
+            return self.client.get_bucket_versioning(Bucket=self._bucket).get("Status") == "Enabled"
+        except (BotoCoreError, ClientError):
+            return None
+
     def unfinished(self) -> Iterator[Unfinished]:
         """Return the uploads that were begun."""
         self.bill.count("list")
@@ -407,6 +426,18 @@ class S3Remote:
 
 def _code(error: BotoCoreError | ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def _rule_in_words(rule: dict[str, Any]) -> str:
+    where = rule.get("Filter", {}).get("Prefix") or rule.get("Prefix") or ""
+    what = []
+    if days := rule.get("Expiration", {}).get("Days"):
+        what.append(f"deletes objects {days} days after they were put")
+    if days := rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays"):
+        what.append(f"deletes replaced and deleted versions after {days} days")
+    if days := rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation"):
+        what.append(f"forgets unfinished uploads after {days} days")
+    return f"{where}*: {', '.join(what) or 'a rule that is not about deleting'}"
 
 
 def _quietly(answer: Answer) -> str:
