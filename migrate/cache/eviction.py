@@ -16,6 +16,7 @@ __all__ = ["POLICIES", "Age", "GdsfCost", "Lru", "Policy", "S3Fifo", "Sieve", "f
 LATENCY_SECONDS = 0.05
 BYTES_PER_SECOND = 20_000_000
 _DAY = 86_400
+_MAIN = 4
 
 
 def fetch_seconds(size: int) -> float:
@@ -55,7 +56,7 @@ def _weight(size: int) -> float:
 
 
 class GdsfCost:
-    """Evicts the least of ``base + times asked for x weight / size``; the base is the last evicted's priority."""
+    """Evicts the least of ``base + times asked for x weight / size``; the base is the last one evicted."""
 
     def __init__(self, cost: Callable[[int], float] = _weight) -> None:
         self._cost = cost
@@ -155,7 +156,7 @@ class Age(Lru):
 
 
 class Sieve:
-    """One queue and a hand that walks from the oldest to the newest: it evicts the first not visited since."""
+    """One queue and a hand that walks from oldest to newest: it evicts the first not visited since."""
 
     def __init__(self) -> None:
         self._queue: OrderedDict[str, bool] = OrderedDict()  # oldest first; whether visited
@@ -204,7 +205,7 @@ class Sieve:
 
 
 class S3Fifo:
-    """A small queue for the new, a main one for what was asked for again, and ghosts of the small one's evicted."""
+    """A small queue for the new, a main one for what was asked for again, and ghosts."""
 
     def __init__(self, small_share: float = 0.1) -> None:
         self._small: OrderedDict[str, int] = OrderedDict()  # name -> size
@@ -268,13 +269,13 @@ class S3Fifo:
     def memory(self, name: str) -> tuple[int, float]:
         """Return the count, with 4 added for the main queue."""
         self._order += 1
-        return self._marks.get(name, 0) + (4 if name in self._main else 0), float(self._order)
+        return self._marks.get(name, 0) + (_MAIN if name in self._main else 0), float(self._order)
 
     def restore(self, name: str, size: int, count: int, rank: float) -> None:
         """Take in a name."""
-        self._marks[name] = count % 4
+        self._marks[name] = count % _MAIN
         self._bytes += size
-        if count >= 4:
+        if count >= _MAIN:
             self._main[name] = size
         else:
             self._small[name] = size

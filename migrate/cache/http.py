@@ -16,7 +16,7 @@ _LONGEST_HEADER = 4096
 _TYPES = mimetypes.MimeTypes()
 _TYPES.add_type("image/webp", ".webp")
 _TYPES.add_type("image/avif", ".avif")
-# A page or picture with scripts, uploaded by a stranger, would run in the app's own origin: it is downloaded.
+# Pages and pictures with scripts, uploaded by a stranger, would run in the app's origin: they are sandboxed.
 _ACTIVE = {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
 
 
@@ -40,7 +40,7 @@ class Answer:
 
 
 def etag(file: File) -> str:
-    """Return the entity tag that nginx gives the same file, so that both answer alike (ngx_http_core_module)."""
+    """Return the entity tag that nginx gives the same file, so that both answer alike."""
     return f'"{file.mtime_ns // 1_000_000_000:x}-{file.size:x}"'
 
 
@@ -99,7 +99,7 @@ def _range_counts(headers: Mapping[str, str], file: File, tag: str) -> bool:
     return _seconds(condition[:_LONGEST_HEADER]) == file.mtime_ns // 1_000_000_000
 
 
-def _range(header: str, size: int) -> tuple[int, int] | None | bool:
+def _range(header: str, size: int) -> tuple[int, int] | bool | None:
     """Return (start, end), None where the whole is to be sent, False where nothing of it is there.
 
     Several ranges in one request are answered with the whole, as RFC 9110, 14.2 allows: they are an old

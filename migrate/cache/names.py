@@ -1,16 +1,17 @@
-"""Names: from a request's path to an object's name, and from a name to a file, below the folder and nowhere else."""
+"""Names: from a request's path to an object's name, and from a name to a file below the folder."""
 
 import os
+from contextlib import suppress
 from urllib.parse import unquote_to_bytes
 
-__all__ = ["OWN", "safe_name", "sendable", "open_folder", "open_below", "parent_of"]
+__all__ = ["OWN", "open_below", "open_folder", "parent_of", "safe_name", "sendable"]
 
 OWN = ".swarmstead"
 """The cache's own folder inside the folder it keeps: index, temporary files, lock."""
 
 _LONGEST_NAME = 1024
 _LONGEST_SEGMENT = 250
-_DELETE = 0x7F
+_SPACE, _DELETE = 0x20, 0x7F
 
 
 def sendable(name: str) -> bool:
@@ -19,7 +20,7 @@ def sendable(name: str) -> bool:
         octets = name.encode()
     except UnicodeEncodeError:
         return False
-    if not 0 < len(octets) <= _LONGEST_NAME or any(c < 0x20 or c == _DELETE for c in octets):
+    if not 0 < len(octets) <= _LONGEST_NAME or any(c < _SPACE or c == _DELETE for c in octets):
         return False
     return all(
         0 < len(part) <= _LONGEST_SEGMENT and part not in {b".", b".."} and b"\\" not in part
@@ -60,10 +61,8 @@ def parent_of(root: int, name: str, *, make: bool = False) -> tuple[int, str]:
         *folders, last = name.split("/")
         for part in folders:
             if make:
-                try:
+                with suppress(FileExistsError):
                     os.mkdir(part, 0o755, dir_fd=folder)
-                except FileExistsError:
-                    pass
             inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             os.close(folder)
             folder = inner
@@ -74,7 +73,7 @@ def parent_of(root: int, name: str, *, make: bool = False) -> tuple[int, str]:
 
 
 def open_below(root: int, name: str) -> int:
-    """Open a file for reading, through no symbolic link and without waiting on a pipe; return its descriptor."""
+    """Open a file to read, through no symbolic link and never waiting on a pipe; return its descriptor."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     if "/" not in name:
         return os.open(name, flags, dir_fd=root)
