@@ -5,7 +5,6 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -24,7 +23,6 @@ __all__ = [
     "read_ls",
     "read_page",
     "scrape",
-    "scrape_all",
     "service_ls",
 ]
 
@@ -67,11 +65,6 @@ def scrape(url: str) -> Page:
     return Page(began, time.monotonic(), text)
 
 
-def scrape_all(pool: ThreadPoolExecutor, urls: Mapping[str, str]) -> Pages:
-    """Scrape every node at once."""
-    return dict(zip(urls, pool.map(scrape, urls.values()), strict=True))
-
-
 def read_page(text: str, names: Iterable[str], **labels: str) -> list[Series]:
     """Return the samples of these metrics that have these labels, whose values need no escaping."""
     starts = tuple(f"{name}{after}" for name in names for after in ("{", " "))
@@ -109,22 +102,19 @@ def ours(pages: Pages) -> Sample:
                 if labels["health"] in {"healthy", "none"}:
                     figures["verified"][full] += int(value)
         seen |= nodes_here
-    return Sample("ours", *_span(pages), figures)
+    spans = [page for page in pages.values() if page.text] or list(pages.values())
+    return Sample("ours", min(page.began for page in spans), max(page.ended for page in spans), figures)
 
 
-def peers(pages: Pages, running: str, desired: str) -> Sample:
-    """Return what another exporter's pages say, by the names of its metrics."""
+def peers(pages: Pages, at: float, running: str, desired: str) -> Sample:
+    """Return what another exporter's pages said by this time, by the names of its metrics."""
     figures: dict[str, dict[str, int]] = {"running": {}, "desired": {}}
     for page in pages.values():
         for name, labels, value in read_page(page.text, [running, desired]):
             figure = figures["running" if name == running else "desired"]
             service = labels.get("service", labels.get("service_name", ""))
             figure[service] = max(figure.get(service, 0), int(value))
-    return Sample("peer", *_span(pages), figures)
-
-
-def _span(pages: Pages) -> tuple[float, float]:
-    return min(page.began for page in pages.values()), max(page.ended for page in pages.values())
+    return Sample("peer", min((page.began for page in pages.values()), default=at), at, figures)
 
 
 def read_ls(rows: Iterable[Mapping[str, str]]) -> Mapping[str, Mapping[str, int]]:

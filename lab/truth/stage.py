@@ -4,9 +4,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -16,13 +16,14 @@ from lab.node import Node
 from lab.process import wait_until
 from lab.truth.judge import Sample, Verdict, judge_all
 from lab.truth.oracle import ROUND, Oracle
-from lab.truth.sources import Page, Pages, ours, peers, read_page, scrape_all, service_ls
+from lab.truth.sources import Page, Pages, ours, peers, read_page, scrape, service_ls
 from lab.truth.world import Change, Fate, Service, Timeline, World
 
 __all__ = ["Peer", "Stage"]
 
 _PORT = 9400
 _EVERY = 0.5
+_STALE = 2.0  # seconds; a page that is older is that of a node whose last scrape did not come back
 _STARTING = 15.0  # seconds, at most, for an exporter to start on a busy machine
 _BLOCKED = 3.0  # seconds; a manager that takes longer for its nodes has lost the others
 
@@ -76,8 +77,13 @@ class Stage:
         self._logs: list[IO[bytes]] = []
         self._stop = threading.Event()
         self._ready = threading.Event()
-        followers: list[Callable[[], None]] = [self._scrape, *([self._list] if ls else [])]
-        self._threads = [threading.Thread(target=each, daemon=True) for each in followers]
+        self._latest: dict[str, Page] = {}
+        urls = {node.name: f"http://{node.address}:{_PORT}/metrics" for node in lab.nodes}
+        if peer:
+            urls["peer"] = peer.url
+        acts: list[Callable[[], None]] = [partial(self._follow, name, url) for name, url in urls.items()]
+        acts += [self._gather, *([self._list] if ls else [])]
+        self._threads = [threading.Thread(target=each, daemon=True) for each in acts]
 
     def __enter__(self) -> Self:
         try:
@@ -124,22 +130,26 @@ class Stage:
     def _log(self, node: str) -> Path:
         return self.lab.node(node).folder / "exporter.log"
 
-    def _scrape(self) -> None:
-        urls = {node.name: f"http://{node.address}:{_PORT}/metrics" for node in self.lab.nodes}
-        peer = {"peer": self._peer.url} if self._peer else {}
-        with ThreadPoolExecutor(max_workers=len(urls) + 1) as pool:
-            while not self._stop.is_set():
-                began = time.monotonic()
-                pages = dict(scrape_all(pool, urls | peer))
-                if self._peer and self._ready.is_set():
-                    self.others.append(
-                        peers({"peer": pages.pop("peer")}, self._peer.running, self._peer.desired)
-                    )
-                if self._ready.is_set():
-                    self.pages.append(pages)
-                elif all(_speaks(page) for page in pages.values()):
-                    self._ready.set()
-                self._stop.wait(max(0.05, _EVERY - (time.monotonic() - began)))
+    def _follow(self, name: str, url: str) -> None:
+        """Scrape one page again and again: a node that does not answer must not hold up the others."""
+        while not self._stop.is_set():
+            page = scrape(url)
+            self._latest[name] = page
+            self._stop.wait(max(0.05, _EVERY - (time.monotonic() - page.began)))
+
+    def _gather(self) -> None:
+        """Put together what Prometheus would have: every page that is not too old."""
+        while not self._stop.wait(_EVERY):
+            now = time.monotonic()
+            pages = {name: page for name, page in self._latest.items() if now - page.began < _STALE}
+            peer = pages.pop("peer", None)
+            if self._ready.is_set():
+                self.pages.append(pages or {"nobody": Page(now, now, "")})
+                if self._peer:
+                    known = {} if peer is None else {"peer": peer}
+                    self.others.append(peers(known, now, self._peer.running, self._peer.desired))
+            elif len(pages) == len(self.lab.nodes) and all(map(_speaks, pages.values())):
+                self._ready.set()
 
     def _list(self) -> None:
         while not self._stop.is_set():
@@ -248,8 +258,10 @@ class Stage:
         for pages in self.pages:
             if any(page.began > change.noticed + _STARTING for page in pages.values()):
                 break
-            said = [pages[name] for name in change.back]
-            if all(page.began >= change.noticed and _counts(page) for page in said):
+            said = [pages[name] for name in change.back if name in pages]
+            if len(said) == len(change.back) and all(
+                page.began >= change.noticed and _counts(page) for page in said
+            ):
                 return max(page.ended for page in said) + 1.0
         return change.noticed + _STARTING
 
@@ -264,7 +276,7 @@ class Stage:
                 value for page in pages.values() for _, _, value in read_page(page.text, [metric], **labels)
             ]
             if values:
-                found.append((min(page.began for page in pages.values()), max(values)))
+                found.append((max(page.began for page in pages.values()), max(values)))
         return found
 
 

@@ -179,7 +179,7 @@ def _nodes(stage: Stage, record: Record) -> None:
     def there_and_back(kind: str, there: Callable[[], None], back: Callable[[], None]) -> None:
         def act() -> None:
             there()
-            stage.hold(4)
+            stage.hold(5)
             record.spans[f"{kind}, settled"] = (time.monotonic() - 2.5, time.monotonic())
             back()
             stage.hold(3.5)
@@ -213,7 +213,7 @@ def _managers(stage: Stage, record: Record) -> None:
     _deploy(stage)
     first = stage.lab.leader().name
 
-    def there(name: str, act: Callable[[], None], seconds: float = 4) -> None:
+    def there(name: str, act: Callable[[], None], seconds: float = 5) -> None:
         def held() -> None:
             act()
             stage.hold(seconds)
@@ -225,7 +225,7 @@ def _managers(stage: Stage, record: Record) -> None:
     second = stage.lab.leader().name
     there("leader cut off", lambda: lose(stage, "two sides", second))
     other = min(stage.world.governed)
-    there("quorum lost", lambda: lose(stage, "killed", other, quorum=False), 6)
+    there("quorum lost", lambda: lose(stage, "killed", other, quorum=False))
 
     def mend() -> None:
         with stage.turn("quorum back", fates={second: Fate.UP, other: Fate.UP}, quorum=True):
