@@ -116,6 +116,7 @@ class Exporter:
         self.intake.flush()
         self.names.directory = found
         self.hosts.allow(found.hosts)
+        self.intake.folder.forget()
 
     def read(self) -> bool:
         """Take in what is there; return whether there may be more."""

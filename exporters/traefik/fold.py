@@ -1,9 +1,10 @@
 """Fold cells into the counts: a cell is what was counted of lines that agree in all that decides a label."""
 
 from collections.abc import Callable
-from typing import Final
+from operator import add
+from typing import Final, NamedTuple
 
-from exporters.traefik.counts import CLASSES, Counts, bounded
+from exporters.traefik.counts import CLASSES, Counts, Row, bounded
 from exporters.traefik.hosts import OTHER, Hosts
 from exporters.traefik.names import Names, bare_router
 from exporters.traefik.outcome import SERVED, code_class, is_internal, is_routed, outcome
@@ -16,8 +17,21 @@ __all__ = ["NO_HOST", "NO_SERVICE", "Folder"]
 NO_HOST: Final = "\ud800"
 NO_SERVICE: Final = "-"  # of the generic common format, which does not tell whether a server was asked
 _CODES: Final = range(100, 600)
+_MOST_PLACES: Final = 4096
 _CLASS_INDEX: Final = {name: index for index, name in enumerate(CLASSES)}
 _V1_TRAEFIK: Final = "Traefik"
+
+
+class _Place(NamedTuple):
+    """Where the requests of a key are counted. kind: of `Counts.lines`; only `request` has the rest."""
+
+    kind: str
+    row: Row = Row()
+    classes: list[int] = []  # noqa: RUF012 - never written to for other kinds
+    column: int = 0
+    outcome: str = ""
+    code: int = 0
+    is_error: bool = False
 
 
 class Folder:
@@ -40,6 +54,8 @@ class Folder:
     ) -> None:
         self.counts = counts
         self.since = 0
+        self._places: dict[Key, _Place] = {}
+        self._hosts_then = -1
         self.hosts = hosts
         self.names = names
         self.clock = clock
@@ -50,20 +66,42 @@ class Folder:
         self._entrypoints = {entrypoint for _, _, entrypoint in counts.requests}
         hosts.allow(counts.hosts)
 
+    def forget(self) -> None:
+        """Work out every label anew: names or hosts were learnt."""
+        self._places.clear()
+
     def fold(self, key: Key, cell: list[int], slot: int) -> None:
         """Add a cell. slot: start of the slot that its lines were written in, Unix seconds; 0 if unknown."""
         if slot < self.since:
             return
+        number = cell[0]
+        if self.hosts.count != self._hosts_then:
+            self._hosts_then = self.hosts.count
+            self.forget()
+        place = self._places.get(key)
+        if place is None:
+            place = self._work_out(key, number)
+        self.counts.lines[place.kind] += number
+        if place.kind == "request":
+            place.classes[place.column] += number
+            self._add(place, cell, slot)
+
+    def _work_out(self, key: Key, number: int) -> _Place:
+        """Return where a key's requests are counted; kept, unless a cap folds them and must count that."""
+        folded = sum(self.counts.folded.values())
+        place = self._place(key, number)
+        if sum(self.counts.folded.values()) == folded:
+            if len(self._places) >= _MOST_PLACES:
+                self.forget()
+            self._places[key] = place
+        return place
+
+    def _place(self, key: Key, number: int) -> _Place:
         raw_host, raw_service, router, raw_entrypoint, status, origin, address = key
-        counts, number = self.counts, cell[0]
         if status == -1:
-            counts.lines["other"] += number
-            return
+            return _Place("other")
         if is_internal(router, raw_service):
-            counts.lines["internal"] += number
-            return
-        counts.lines["request"] += number
-        what = outcome(status, origin, router, raw_service)
+            return _Place("internal")
         entrypoint = self._entrypoint(raw_entrypoint, number)
         service = self._service(raw_service, router, raw_entrypoint, address, number)
         if raw_host == NO_HOST:
@@ -73,23 +111,29 @@ class Folder:
             routed = is_routed(router, raw_service)
             host = self.hosts.label(raw_host, routed=routed, requests=number)
         pair = self._pair(host, service, number)
-        requests = counts.requests.setdefault((*pair, entrypoint), [0] * len(CLASSES))
-        requests[_CLASS_INDEX[code_class(status)]] += number
-        self._row(pair, what, status, cell, slot)
+        what = code_class(status)
+        return _Place(
+            "request",
+            self.counts.row(pair),
+            self.counts.requests.setdefault((*pair, entrypoint), [0] * len(CLASSES)),
+            _CLASS_INDEX[what],
+            outcome(status, origin, router, raw_service),
+            status if status in _CODES else 0,
+            what == "5xx",
+        )
 
-    def _row(self, pair: tuple[str, str], what: str, status: int, cell: list[int], slot: int) -> None:
-        counts, number = self.counts, cell[0]
-        row = counts.row(pair)
-        row.outcomes[what] += number
-        code = status if status in _CODES else 0
-        row.codes[code] = row.codes.get(code, 0) + number
+    def _add(self, place: _Place, cell: list[int], slot: int) -> None:
+        counts, number, row = self.counts, cell[0], place.row
+        row.outcomes[place.outcome] += number
+        row.codes[place.code] = row.codes.get(place.code, 0) + number
         row.response_bytes = bounded(row.response_bytes, cell[1])
         row.request_bytes = bounded(row.request_bytes, cell[2])
-        if what in SERVED:
+        if place.outcome in SERVED:
             row.nanoseconds = bounded(row.nanoseconds, cell[3])
+            timed = cell[CELL_HEAD:]
             counts.durations_from["origin"] += cell[4]
-            counts.durations_from["total"] += sum(cell[CELL_HEAD:]) - cell[4]
-            row.buckets = [a + b for a, b in zip(row.buckets, cell[CELL_HEAD:], strict=True)]
+            counts.durations_from["total"] += sum(timed) - cell[4]
+            row.buckets = list(map(add, row.buckets, timed))
         now = int(self.clock())
         if not 0 < slot <= now:  # no time in the line, or a clock that is ahead of ours
             slot = now // SLOT * SLOT
@@ -100,7 +144,7 @@ class Folder:
             return
         at = row.slots.setdefault(slot, [0, 0])
         at[0] += number
-        if code_class(status) == "5xx":
+        if place.is_error:
             at[1] += number
 
     def _service(self, raw: str, router: str, entrypoint: str, address: str, number: int) -> str:
