@@ -16,6 +16,7 @@ _LONGEST_HEADER = 4096
 _TYPES = mimetypes.MimeTypes()
 _TYPES.add_type("image/webp", ".webp")
 _TYPES.add_type("image/avif", ".avif")
+_TYPES.add_type("application/xhtml+xml", ".xhtml")
 # Pages and pictures with scripts, uploaded by a stranger, would run in the app's origin: they are sandboxed.
 _ACTIVE = {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
 

@@ -39,7 +39,7 @@ def safe_name(raw_path: str) -> str | None:
         return None
     try:
         name = unquote_to_bytes(path[1:]).decode()
-    except UnicodeDecodeError:
+    except UnicodeError:
         return None
     hidden = name.startswith(".") or "/." in name
     return name if not hidden and sendable(name) else None

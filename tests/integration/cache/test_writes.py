@@ -1,4 +1,4 @@
-"""Writes: what the app writes reaches the cloud, an answer means that it did, and nothing is lost on the way."""
+"""Writes: what the app writes reaches the cloud, an answer means that it did, and nothing is lost."""
 
 import asyncio
 import os
