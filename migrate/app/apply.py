@@ -149,6 +149,8 @@ class Move:
     def _switch(self) -> Report:
         proofs: list[Proof] = []
         passes: list[Report] = []
+        if not self.mark.exists():
+            self.parts.gate.wait_ready(self._stop)
 
         def work(stop: Stop) -> None:
             for mover in self.parts.movers:

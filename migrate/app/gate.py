@@ -2,9 +2,11 @@
 
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 
 from swarmstead.errors import Refused, SwarmsteadError, Unreachable
+from swarmstead.stop import Stop
 
 from .plan import Entry
 from .ports import Report
@@ -12,6 +14,8 @@ from .ports import Report
 __all__ = ["CommandGate", "run_command"]
 
 _PATIENCE_SECONDS = 60
+_READY_SECONDS = 60
+_AGAIN_SECONDS = 0.5
 _WORDS = 500
 
 
@@ -38,11 +42,25 @@ class CommandGate:
 
     def check(self) -> Report:
         """Look whether the commands' programs exist."""
-        for name in ("hold", "to_new", "to_old"):
-            program = getattr(self._entry, name)[0]
+        for name in ("hold", "to_new", "to_old", "ready"):
+            program = next(iter(getattr(self._entry, name)), "true")
             if shutil.which(program) is None:
                 raise Refused("there is no such program", subject=f"entry.{name}: {program}")
         return {}
+
+    def wait_ready(self, stop: Stop) -> None:
+        """Run ``ready``, where there is one, until it succeeds. Raises its error when that takes too long."""
+        end = time.monotonic() + _READY_SECONDS
+        while self._entry.ready:
+            stop.check()
+            try:
+                run_command(self._entry.ready, name="ready")
+            except SwarmsteadError:
+                if time.monotonic() > end:
+                    raise
+                stop.wait(_AGAIN_SECONDS)
+            else:
+                return
 
     def to_new(self) -> None:
         """Run ``to_new``."""

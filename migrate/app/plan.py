@@ -127,12 +127,14 @@ class Entry(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Commands, as lists of words, that change where requests go. Each may be run again.
 
     hold: keep new requests waiting and return when none is under way. to_new, to_old: send them, also those
-    that wait, to the Swarm or to the old host. max_hold_seconds: what users may wait before it gives up.
+    that wait, to the Swarm or to the old host. ready: may be left out; exits 0 once the entry itself sees
+    healthy replicas, and is asked until it does. max_hold_seconds: what users may wait before it gives up.
     """
 
     hold: list[str]
     to_new: list[str]
     to_old: list[str]
+    ready: list[str] = []
     max_hold_seconds: int = 30
 
 

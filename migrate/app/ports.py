@@ -73,6 +73,9 @@ class Gate(Protocol):
     def check(self) -> Report:
         """Look whether its commands exist."""
 
+    def wait_ready(self, stop: Stop) -> None:
+        """Wait until what steers requests itself sees the replicas: the Swarm's word is not enough."""
+
     def to_new(self) -> None:
         """Send requests to the Swarm."""
 
