@@ -25,6 +25,7 @@ _PORT = 9400
 _EVERY = 0.5
 _STALE = 2.0  # seconds; a page that is older is that of a node whose last scrape did not come back
 _STARTING = 15.0  # seconds, at most, for an exporter to start on a busy machine
+_SETTLING = 4.0  # seconds; where containers start at the same time as who watches them
 _BLOCKED = 3.0  # seconds; a manager that takes longer for its nodes has lost the others
 
 
@@ -218,8 +219,13 @@ class Stage:
                 ready = {name for name, state in states.items() if state == "ready"}
                 known = {name for name in states if name in self.world.nodes}
                 down = {name for name, state in states.items() if state == "down"}
-                return known == set(states) and ready == self.world.governed and ready | down == known
+                agreed = known == set(states) and ready == self.world.governed and ready | down == known
+                return agreed and all(self._rows(other) is None for other in self._apart())
         return False
+
+    def _apart(self) -> list[Node]:
+        """Return managers on the other side: a leader there believes for some 20 s that it still leads."""
+        return [node for node in self.lab.managers if self.world.nodes.get(node.name) is Fate.APART]
 
     @staticmethod
     def _rows(node: Node, timeout: float = 1.0) -> list[dict[str, Any]] | None:
@@ -254,7 +260,7 @@ class Stage:
         return judge_all([*self.samples(), *self.others], self.oracle, Timeline(self.changes))
 
     def _started(self, change: Change) -> float:
-        """Return when the exporters of nodes that came back had told something, and a second more."""
+        """Return when the exporters of nodes that came back had told something, and a moment more."""
         for pages in self.pages:
             if any(page.began > change.noticed + _STARTING for page in pages.values()):
                 break
@@ -262,7 +268,7 @@ class Stage:
             if len(said) == len(change.back) and all(
                 page.began >= change.noticed and _counts(page) for page in said
             ):
-                return max(page.ended for page in said) + 1.0
+                return max(page.ended for page in said) + _SETTLING
         return change.noticed + _STARTING
 
     def said(self, metric: str, **labels: str) -> list[tuple[float, float]]:
