@@ -40,7 +40,9 @@ def configuration(*, old: str, service: str, port: int, replicas: int) -> str:
     replicas: how many addresses to keep room for.
 
     A dead node drops packets instead of refusing them, so connects give up after half a second and go to
-    another replica; only a connect is retried, never a request that a server may have seen.
+    another replica; only a connect is retried, never a request that a server may have seen. Requests under
+    way on a node found dead end at once. The server's time is longer than a session's lock lives (PHP's
+    max_execution_time, 30 s): whoever's lock died with the node waits for it and is served.
     """
     return f"""global
   stats socket ipv4@0.0.0.0:{ADMIN_PORT} level admin
@@ -50,7 +52,7 @@ defaults
   mode http
   timeout connect 500ms
   timeout client 60s
-  timeout server 10s
+  timeout server 35s
   retries 4
   option redispatch 1
   retry-on conn-failure
@@ -73,7 +75,7 @@ backend old
 backend new
   balance leastconn
   option httpchk GET /healthz
-  default-server check inter 500ms fall 2 rise 1 resolvers swarm init-addr none
+  default-server check inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions resolvers swarm init-addr none
   server-template new {replicas} tasks.{service}:{port}
 """
 

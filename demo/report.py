@@ -10,8 +10,8 @@ from demo.traffic import Failure, Report
 
 __all__ = ["Outcome", "outcome"]
 
-# A request that the dead node had taken ends within the entry's server timeout (10 s) of the kill; a
-# connect to an address that no longer answers within its retries.
+# The entry ends the requests that a dead node had when two checks, half a second apart, have failed: in a
+# second or two, and later on a machine that is busy.
 IN_FLIGHT_SECONDS = 12.0
 _DEATHLY = {"timeout", "connection", "status"}
 

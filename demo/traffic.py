@@ -31,7 +31,7 @@ PICTURES = Gauge("demo_pictures", "Pictures uploaded and acknowledged.")
 
 _USER = re.compile(r'id="user">([^<]*)<')
 _VISITS = re.compile(r'id="visits">(\d+)<')
-_TIMEOUT_SECONDS = 15
+_TIMEOUT_SECONDS = 45
 _PAUSE_SECONDS = 0.35
 _UPLOAD_SHARE = 0.06
 _PICTURE_SHARE = 0.35
