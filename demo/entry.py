@@ -75,7 +75,8 @@ backend old
 backend new
   balance leastconn
   option httpchk GET /healthz
-  default-server check inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions resolvers swarm init-addr none
+  default-server check inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions
+  default-server resolvers swarm init-addr none
   server-template new {replicas} tasks.{service}:{port}
 """
 
