@@ -5,19 +5,17 @@
 
 import argparse
 import csv
+import importlib
 import random
 import re
 import statistics
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
-import libcachesim
-
-from _harness import Bench
+from bench._harness import Bench
 from migrate.cache.eviction import GdsfCost, Lru, Policy, S3Fifo, Sieve, fetch_seconds
 
 Request = tuple[str, int]
@@ -63,6 +61,7 @@ def play(trace: list[Request], policy: Policy, capacity: int) -> Score:
 
 def play_peer(trace: list[Request], kind: str, capacity: int) -> Score:
     """Play requests against a policy of libcachesim."""
+    libcachesim: Any = importlib.import_module("libcachesim")  # it has no types
     cache = getattr(libcachesim, kind)(capacity)
     ids: dict[str, int] = {}
     missed = missed_bytes = 0
@@ -94,7 +93,7 @@ def zipf(objects: int, requests: int) -> list[Request]:
 
 
 def drift(objects: int, requests: int) -> list[Request]:
-    """New uploads take over from old ones all the time, and a crawler asks for everything once (8 %)."""
+    """Let new uploads take over from old ones, while a crawler asks for everything once (8 %)."""
     chance = random.Random(2)
     sizes = [_size(chance) for _ in range(2 * objects)]
     weights = [*accumulate((rank + 1) ** -0.9 for rank in range(objects))]
@@ -147,7 +146,7 @@ def traces(folder: Path | None, *, quick: bool) -> Iterator[tuple[str, list[Requ
 
 def one_size(bench: Bench, name: str, trace: list[Request], share: float) -> float:
     """Play all policies at one size; return how much worse the default's time is than the best of all."""
-    whole = sum({one: size for one, size in trace}.values())
+    whole = sum(dict(trace).values())
     capacity = max(1, int(whole * share))
     ours = {policy: play(trace, new(), capacity) for policy, new in OURS.items()}
     peers = {label: play_peer(trace, kind, capacity) for label, kind in PEERS.items()}
@@ -187,7 +186,8 @@ def main() -> None:
     bench = Bench(__doc__, rest, rounds=1)
     worst = []
     for name, trace in traces(options.traces, quick=bench.quick):
-        worst += [one_size(bench, name, trace, share) for share in SHARES if bench.wants(f"{name} {share:.0%}")]
+        wanted = [share for share in SHARES if bench.wants(f"{name} {share:.0%}")]
+        worst += [one_size(bench, name, trace, share) for share in wanted]
     if worst:
         bench.add("default behind the best, at worst", max(worst), unit="x")
         bench.say(f"median {statistics.median(worst):.3f}")

@@ -14,6 +14,7 @@ from migrate.cache.barrier import Barrier, Late
 from migrate.cache.changes import Expected, Freshness, Stream
 from migrate.cache.control import Control, control_path
 from migrate.cache.eviction import new_policy
+from migrate.cache.fast import FastServer
 from migrate.cache.fill import Filler, Source
 from migrate.cache.metrics import page
 from migrate.cache.names import sendable
@@ -254,15 +255,24 @@ class Node:
     async def _listen(self) -> list[web.ServerRunner]:
         runners = []
         if self.options.socket is not None:
-            runners.append(await listen_unix(self.options.socket, self._front))
-        runners.append(await listen_unix(control_path(self.store.folder), Control(self).handle))
+            runners.append(await listen_unix(self.options.socket, self._fast(self._front)))
+        runners.append(
+            await listen_unix(
+                control_path(self.store.folder), web.Server(Control(self).handle, access_log=None)
+            )
+        )
         if self.options.barrier is not None and self.barrier is not None:
-            runners.append(await listen_unix(self.options.barrier, self.barrier.handle))
+            runners.append(
+                await listen_unix(self.options.barrier, web.Server(self.barrier.handle, access_log=None))
+            )
         if self.options.listen is not None:
-            runner = await _runner(self._open_front)
+            runner = await _runner(self._fast(self._open_front))
             await web.TCPSite(runner, *self.options.listen, backlog=1024).start()
             runners.append(runner)
         return runners
+
+    def _fast(self, handler: Handler) -> FastServer:
+        return FastServer(handler, self.reads.quick, self.reads.sent, max_age=self.options.max_age)
 
     async def _open_front(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer on the network: metrics too. Not at nginx's socket, where clients could ask for them."""
@@ -281,14 +291,14 @@ class Node:
         return response
 
 
-async def _runner(handler: Handler) -> web.ServerRunner:
-    runner = web.ServerRunner(web.Server(handler, access_log=None, tcp_keepalive=True))
+async def _runner(server: web.Server) -> web.ServerRunner:
+    runner = web.ServerRunner(server)
     await runner.setup()
     return runner
 
 
-async def listen_unix(path: Path, handler: Handler) -> web.ServerRunner:
-    runner = await _runner(handler)
+async def listen_unix(path: Path, server: web.Server) -> web.ServerRunner:
+    runner = await _runner(server)
     await asyncio.to_thread(path.unlink, missing_ok=True)  # of a process that was killed
     await web.UnixSite(runner, str(path), backlog=1024).start()
     await asyncio.to_thread(path.chmod, 0o660)

@@ -92,6 +92,18 @@ class Reads:
         self._absent.drop(name)
         self._large.drop(name)
 
+    def quick(self, name: str) -> int | None:
+        """Open a file that may be shown unasked; None where it is not here, or may be stale."""
+        if self._fresh is not None and self._fresh(name) is not None:
+            return None
+        return self._store.open(name)
+
+    def sent(self, name: str, size: int) -> None:
+        """Count a hit that was answered elsewhere."""
+        self.counts.hits += 1
+        self.counts.bytes += size
+        self.seen.append(name)
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         name = safe_name(request.raw_path)

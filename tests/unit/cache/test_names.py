@@ -17,7 +17,8 @@ from migrate.cache.names import open_below, open_folder, parent_of, safe_name
         "/../etc/passwd", "/a/../../etc/passwd", "/%2e%2e/etc/passwd", "/%2e%2e%2fetc%2fpasswd", "/..%2fetc",
         "/a/..", "/a/%2e%2e/b", "/a/./b", "//etc/passwd", "/a//b", "/a%2f%2fb", "/%00", "/a%00.jpg", "/a%0ab",
         "/..\\etc", "/a%5c..%5cb", "/%c0%ae%c0%ae/etc", "/%ff", "/.swarmstead/index.db",
-        "/%2eswarmstead/index.db",        "/a/.git/config", "/", "", "a", "/" + "x" * 300, "/" + "a/" * 600 + "b", "/\udc80", "http://host/a",
+        "/%2eswarmstead/index.db", "/a/.git/config", "/", "", "a",
+        "/" + "x" * 300, "/" + "a/" * 600 + "b", "/\udc80", "http://host/a",
         "/a/", "/%7f",
     ],
 )  # fmt: skip
