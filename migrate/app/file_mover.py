@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from migrate.files import Manifest, copy_pass, reverse, verify
+from migrate.files import Choices, Manifest, copy_pass, reverse, verify
 from migrate.remotes import Remote, open_remote
 from swarmstead.errors import InputError, Refused
 from swarmstead.logs import hide
@@ -61,7 +61,15 @@ class FileMover:
 
     def late(self, stop: Stop, reporter: Reporter) -> Report:
         """Bring over what was written while the switch was under way; names that are there stay."""
-        return self.copy(stop, reporter)
+        with Manifest(self._manifest) as manifest:
+            return copy_pass(
+                self._root,
+                self._remote(),
+                manifest,
+                stop=stop,
+                reporter=reporter,
+                choices=Choices(overwrite=False),
+            ).as_dict()
 
     def reverse(self, stop: Stop, reporter: Reporter, *, held: bool) -> Report:
         """Bring back what was written since."""

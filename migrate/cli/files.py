@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -201,12 +202,25 @@ def copy(context: click.Context, /, *, dry_run: bool, **options: Any) -> None:
         context.invoke(plan, **options)
         return
     with _job(options) as job:
+        _refuse_after_cutover(job)
         report = copy_pass(
             job.root, job.remote, job.manifest, stop=job.stop, reporter=job.reporter, choices=job.choices
         )
         report.bill = job.remote.bill.as_dict(_prices(options))
         _show(options, "copy", report.as_dict(), f"{job.root} → {job.remote.url}")
         _tell_unsent(job, report)
+
+
+def _refuse_after_cutover(job: _Job) -> None:
+    """Refuse to send old files over what the app wrote at the remote since."""
+    done = job.manifest.ledger.noted("cutover")
+    if done:
+        moment = datetime.fromtimestamp(done["at"], UTC)
+        raise Refused(
+            f"the remote is in charge since {moment:%Y-%m-%d %H:%M:%S} UTC",
+            subject=job.remote.url,
+            hint="Come back first: migrate files rollback",
+        )
 
 
 def _tell_unsent(job: _Job, report: CopyReport) -> None:
@@ -225,7 +239,9 @@ def _tell_unsent(job: _Job, report: CopyReport) -> None:
 @click.option("--one-way", is_flag=True, help="What only the remote has is no difference.")
 @click.option("--all", "show_all", is_flag=True, help="Print also what is the same.")
 def verify_command(*, download: bool, no_reread: bool, one_way: bool, show_all: bool, **options: Any) -> None:
-    r"""Compare every file of SOURCE with REMOTE by hash. Nothing is written.
+    r"""Compare every file of SOURCE with REMOTE by hash. Nothing is written there.
+
+    Before the cut-over, what differs is sent again by the next `copy`.
 
     \b
     = same   + missing at the remote   - only at the remote   * different   ! could not be read
@@ -250,6 +266,8 @@ def verify_command(*, download: bool, no_reread: bool, one_way: bool, show_all: 
             stop=job.stop,
             reporter=job.reporter,
         )
+        if not job.manifest.ledger.noted("cutover"):
+            job.manifest.doubt([*report.missing, *report.different])
         report.bill = job.remote.bill.as_dict(_prices(options))
         fields = report.as_dict()
         if not options["as_json"]:
@@ -281,6 +299,7 @@ def cutover(*, quiet_seconds: float, **options: Any) -> None:
     the old host stays in charge. From then on `rollback` knows what was written since.
     """
     with _job(options) as job:
+        _refuse_after_cutover(job)
         report = cut_over(
             job.root,
             job.remote,

@@ -76,6 +76,10 @@ def reverse(
             job.advance()
         back.record()
     report.gone = [entry.name for entry in manifest.all() if entry.name not in seen]
+    if not dry_run:
+        # The folder is in charge again: the next copy brings there what the remote no longer has.
+        manifest.doubt(report.gone)
+        manifest.ledger.note("cutover", None)
     report.bill = remote.bill.as_dict()
     return report
 

@@ -12,7 +12,7 @@ from migrate.files.manifest import Confirmed, Manifest, Row, Upload
 from migrate.files.names import Limits, shown
 from migrate.files.pace import Climb, Gate, Limiter, Timetable, climb
 from migrate.files.scan import Links, Odd, OddNames, open_below, scan
-from migrate.files.send import Sender, Uploads
+from migrate.files.send import Sender, TheirsIsNewer, Uploads
 from migrate.remotes import Remote, Stored
 from swarmstead.errors import Corrupt, Refused, SwarmsteadError
 from swarmstead.progress import Job, QuietReporter, Reporter
@@ -38,6 +38,7 @@ class Choices:
     deletions: objects of files that are gone are kept, or follow (on B2: hidden).
     most_deletions: part of all files that may go in one pass; more look like a mistake.
     transfers: files at once, at most; 0 finds out. limit: bytes per second by the hour.
+    overwrite: replace an object that somebody else wrote since; else it is kept, and named.
     """
 
     links: Links | Literal["refuse"] = "skip"
@@ -45,6 +46,7 @@ class Choices:
     deletions: Literal["keep", "follow"] = "keep"
     most_deletions: float = 0.5
     transfers: int = 0
+    overwrite: bool = True
     limit: Timetable = field(default_factory=Timetable)
 
 
@@ -54,7 +56,7 @@ class CopyReport:
 
     copied: sent. unchanged: confirmed before, or found at the remote. bytes: sent. odd: what is not moved,
     and why. changing: files that did not hold still. unreadable: files and why. gone: objects whose files are
-    gone.
+    gone. theirs: objects that somebody else wrote, kept by choice.
     """
 
     seen: int = 0
@@ -67,6 +69,7 @@ class CopyReport:
     changing: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    theirs: list[str] = field(default_factory=list)
     bill: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -160,6 +163,7 @@ class _Pass:
             sent=self._progress,
             stop=stop,
             parts_at_once=min(4, self._most),
+            overwrite=choices.overwrite,
         )
 
     def _find_upload(self, name: str) -> Upload | None:
@@ -261,6 +265,9 @@ class _Pass:
                 result = future.result()
             except Corrupt:
                 self._report.changing.append(shown(row.path))
+            except TheirsIsNewer:
+                self._report.theirs.append(row.name)
+                failed.append(row.path)
             except OSError as error:
                 self._report.unreadable.append(f"{shown(row.path)}: {error.strerror}")
                 failed.append(row.path)

@@ -253,6 +253,15 @@ class Manifest:
             db.executemany("delete from upload where name = ?", [(c.name,) for c in done])
             db.executemany("update entry set sending = 0 where path = ?", [(path,) for path in failed])
 
+    def doubt(self, names: Iterable[str]) -> None:
+        """Take the confirmation of objects back: the next pass looks at them and sends what is missing."""
+        with self.ledger.transaction() as db:
+            db.executemany(
+                "update entry set sending = 0, sha1 = null, tag = null, sent_size = null where name = ?",
+                [(name,) for name in names],
+            )
+            db.executemany("delete from there where name = ?", [(name,) for name in names])
+
     def drop(self, rows: Sequence[Row]) -> None:
         """Take files out that are no longer at the source, nor at the remote."""
         with self.ledger.transaction() as db:

@@ -14,10 +14,10 @@ from migrate.files.manifest import Confirmed, Row, Upload
 from migrate.files.pace import Limiter
 from migrate.files.scan import open_below
 from migrate.remotes import CHUNK_BYTES, Part, Remote, Source, Stored
-from swarmstead.errors import Corrupt, InputError
+from swarmstead.errors import Corrupt, InputError, SwarmsteadError
 from swarmstead.stop import Stop
 
-__all__ = ["PART_BYTES", "WHOLE_BYTES", "Sender", "Uploads", "part_size_for"]
+__all__ = ["PART_BYTES", "WHOLE_BYTES", "Sender", "TheirsIsNewer", "Uploads", "part_size_for"]
 
 WHOLE_BYTES = 8 * 1024 * 1024
 """Up to here a file is read into memory once, hashed there and sent from there."""
@@ -58,6 +58,10 @@ class _Still:
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
+class TheirsIsNewer(SwarmsteadError):
+    """The remote's object is not what was last confirmed: somebody else wrote it."""
+
+
 class _Paced:
     """A source that is read no faster than a limiter allows."""
 
@@ -94,10 +98,12 @@ class Sender:
         stop: Stop | None = None,
         parts_at_once: int = 4,
         large: int = _LARGE_BYTES,
+        overwrite: bool = True,
     ) -> None:
         self._root, self._remote, self._uploads, self._limiter = root, remote, uploads, limiter
         self._there, self._sent, self._stop = there, sent, stop
         self._parts_at_once, self._large = parts_at_once, large
+        self._overwrite = overwrite
         self._kind = remote.capabilities.part_digest
         self._large_one = threading.Lock()
 
@@ -205,7 +211,15 @@ class Sender:
         if found:
             self._sent(size)
             return found, False
+        self._check_theirs(row)
         return put(), True
+
+    def _check_theirs(self, row: Row) -> None:
+        if self._overwrite:
+            return
+        found = self._remote.head(row.name)
+        if found and found.tag != row.tag:
+            raise TheirsIsNewer("the remote has a version of its own", subject=row.name)
 
     def _known(self, row: Row, size: int, sha1: str, md5: str) -> Stored | None:
         listed = None if row.sha1 else self._there(row.name)
@@ -241,6 +255,7 @@ class Sender:
                         row.sha1 or upload.sha1,
                         False,
                     )
+                self._check_theirs(row)
                 upload = self._begin(row, upload)
             elif row.sending and (found := self._known(row, still.size, upload.sha1, "")):
                 self._uploads.forget(row.name)

@@ -34,6 +34,9 @@ def from_b2(error: b2.B2Error, subject: str) -> SwarmsteadError:
         if isinstance(error, b2.TooManyRequests) or wait is not None:
             return Throttled(f"B2 asks to slow down ({kind})", subject=subject, wait_seconds=wait or 0)
         return Unreachable(f"B2 is not able to answer ({kind})", subject=subject)
+    if isinstance(error, b2.InvalidAuthToken) and error.code == "expired_auth_token":
+        # b2sdk logs in again and tries once; a second time the new token met another thread's old one.
+        return Unreachable("a token expired", subject=subject)
     if isinstance(error, _CORRUPT) or (isinstance(error, b2.BadRequest) and _is_about_hash(error)):
         return Corrupt(f"B2 received other bytes than were announced ({kind})", subject=subject)
     return _final(error, kind, subject) or Unreachable(f"no answer from B2 ({kind})", subject=subject)

@@ -1,8 +1,9 @@
 """B2's native API over HTTP, by b2sdk's own simulator: for tests and trials without an account.
 
 What it does not cover: prices and limits of rate, server-side encryption and object lock over HTTP, download
-tokens, notification rules, replication. Everything is in memory. Two of the simulator's own faults are
-mended here: a HEAD that sees hidden files, ids that sort wrongly after 9,999 files.
+tokens, notification rules, replication. Everything is in memory. Three of the simulator's own faults are
+mended here: a HEAD that sees hidden files, ids that sort wrongly after 9,999 files, and keys for one bucket
+that may not write to it.
 """
 
 import base64
@@ -35,6 +36,20 @@ class _Bucket(BucketSimulator):
 
 class _Simulator(RawSimulator):
     BUCKET_SIMULATOR_CLASS = _Bucket
+
+    def _assert_account_auth(
+        self,
+        api_url: str,
+        token: str,
+        account_id: str,
+        capability: str,
+        bucket_id: str | None = None,
+        file_name: str | None = None,
+    ) -> None:
+        key = self.auth_token_to_key.get(token)
+        if bucket_id is None and key and key.buckets_or_none:
+            bucket_id = key.buckets_or_none[0]["id"]
+        super()._assert_account_auth(api_url, token, account_id, capability, bucket_id, file_name)
 
 
 class Key:

@@ -71,6 +71,7 @@ def b2_url_decode(text: str) -> str: ...
 
 class KeySimulator:
     capabilities: list[str]
+    buckets_or_none: list[dict[str, str]] | None
 
 class FileSimulator:
     action: str
@@ -99,6 +100,15 @@ class RawSimulator:
     auth_token_to_key: dict[str, KeySimulator]
     expired_auth_tokens: set[str]
     bucket_name_to_bucket: dict[str, BucketSimulator]
+    def _assert_account_auth(
+        self,
+        api_url: str,
+        token: str,
+        account_id: str,
+        capability: str,
+        bucket_id: str | None = None,
+        file_name: str | None = None,
+    ) -> None: ...
     def create_account(self) -> tuple[str, str]: ...
     def authorize_account(self, realm_url: str, key_id: str, key: str) -> dict[str, Any]: ...
     def create_bucket(
