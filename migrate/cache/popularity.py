@@ -1,6 +1,7 @@
 """What nginx served from the folder by itself, learnt from its log in batches."""
 
 import os
+import re
 from pathlib import Path
 
 from migrate.cache.names import safe_name
@@ -12,7 +13,12 @@ FORMAT = "$status $request_method $uri"
 
 _MOST_BYTES = 16 * 1024 * 1024
 _READ_BYTES = 4 * 1024 * 1024
+_ESCAPED = re.compile(rb"\\x([0-9A-F]{2})")  # nginx's own, for quotes and what is not ASCII
 _SERVED = {b"200", b"206", b"304"}
+
+
+def _byte(found: re.Match[bytes]) -> bytes:
+    return bytes([int(found[1], 16)])
 
 
 class HitsLog:
@@ -47,7 +53,7 @@ class HitsLog:
         if status not in _SERVED or not path.startswith(self._prefix):
             return None
         try:
-            name = path[len(self._prefix) :].decode()
+            name = _ESCAPED.sub(_byte, path[len(self._prefix) :]).decode()
         except UnicodeDecodeError:
             return None
         # `$uri` is decoded already: a percent sign in it is one.

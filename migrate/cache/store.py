@@ -271,7 +271,7 @@ class Store:
             if name in self._filling or not sendable(name) or name.split("/", 1)[0] == OWN:
                 return None
             status, row = self._status(name), self.index.get(name)
-            if status is None:
+            if status is None or stat.S_ISDIR(status.st_mode):
                 return self._missing(row)
             if not stat.S_ISREG(status.st_mode):
                 return None
