@@ -52,12 +52,12 @@ def _lost(kind: str) -> Fault:
     return fault
 
 
-def _leader(kind: str) -> Fault:
+def _leader(kind: str, called: str) -> Fault:
     def fault(stage: Stage, _: random.Random) -> None:
         name = stage.lab.leader().name
-        lose(stage, kind, name)
+        lose(stage, kind, name, called=called)
         stage.hold(_HOLD)
-        regain(stage, kind, name)
+        regain(stage, kind, name, called=called)
 
     return fault
 
@@ -119,14 +119,19 @@ _FAULTS: dict[int, dict[str, Fault]] = {
         "bad image": _broken_update,
         "bad image, global": _broken_global,
     },
-    3: {"leader killed": _leader("killed"), "leader cut off": _leader("two sides")},
+    3: {
+        "leader killed": _leader("killed", "leader killed"),
+        "leader cut off": _leader("two sides", "leader cut off"),
+    },
 }
 """By the number of managers that they need."""
+_KINDS = [kind for faults in _FAULTS.values() for kind in faults]
 
 
-def schedule(count: int, chance: random.Random) -> list[tuple[int, str]]:
+def schedule(count: int, chance: random.Random, only: Sequence[str]) -> list[tuple[int, str]]:
     """Return managers and kind of `count` faults: each kind as often as the others, in random order."""
-    kinds = [(managers, kind) for managers, faults in _FAULTS.items() for kind in faults]
+    every = [(managers, kind) for managers, faults in _FAULTS.items() for kind in faults]
+    kinds = [each for each in every if not only or each[1] in only]
     chance.shuffle(kinds)
     chosen = [kinds[index % len(kinds)] for index in range(count)]
     chance.shuffle(chosen)
@@ -245,8 +250,11 @@ def _say(words: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=len(_FAULTS[1]) + len(_FAULTS[3]), help="faults to make")
+    parser.add_argument("--count", type=int, default=len(_KINDS), help="faults to make (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="for the random order (%(default)s)")
+    parser.add_argument(
+        "--kind", action="append", default=[], choices=_KINDS, help="only this; may be repeated"
+    )
     parser.add_argument("--quick", action="store_true", help="two faults, within a minute")
     parser.add_argument("--json", action="store_true", help="print one array of figures")
     parser.add_argument(
@@ -269,7 +277,11 @@ def main() -> None:
         command = shlex.split(given.peer)
         peer = Peer(command, given.peer_url, running=given.peer_running, desired=given.peer_desired)
     chance = random.Random(given.seed)
-    chosen = [(1, "killed"), (1, "bad image, global")] if given.quick else schedule(given.count, chance)
+    chosen = (
+        [(1, "killed"), (1, "bad image, global")]
+        if given.quick
+        else schedule(given.count, chance, given.kind)
+    )
     tally = Tally()
     for managers, kinds in batches(chosen):
         _batch(managers, kinds, chance, tally, peer)

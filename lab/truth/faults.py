@@ -77,17 +77,20 @@ LOSSES = {
 """By kind."""
 
 
-def lose(stage: Stage, kind: str, *names: str, quorum: bool | None = None) -> None:
-    """Lose nodes in this way, and wait until the managers have noticed. quorum: what becomes of it."""
+def lose(stage: Stage, kind: str, *names: str, quorum: bool | None = None, called: str = "") -> None:
+    """Lose nodes in this way, and wait until the managers have noticed.
+
+    quorum: what becomes of it. called: another word for it in tables.
+    """
     loss = LOSSES[kind]
-    with stage.turn(kind, fates=dict.fromkeys(names, loss.fate), quorum=quorum, told=loss.told):
+    with stage.turn(called or kind, fates=dict.fromkeys(names, loss.fate), quorum=quorum, told=loss.told):
         for name in names:
             loss.make(stage, stage.lab.node(name))
 
 
-def regain(stage: Stage, kind: str, *names: str, quorum: bool | None = None) -> None:
+def regain(stage: Stage, kind: str, *names: str, quorum: bool | None = None, called: str = "") -> None:
     """Mend what `lose` made, and wait until the managers have noticed."""
-    with stage.turn(f"{kind}, back", fates=dict.fromkeys(names, Fate.UP), quorum=quorum):
+    with stage.turn(f"{called or kind}, back", fates=dict.fromkeys(names, Fate.UP), quorum=quorum):
         nodes = [stage.lab.node(name) for name in names]
         stage.lab.each(lambda node: LOSSES[kind].mend(stage, node), nodes)
         for node in nodes:
