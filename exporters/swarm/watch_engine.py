@@ -227,10 +227,11 @@ class EventWatch:
                     return True
                 self._take(event, began)
         except EngineError as error:
-            if error.kind == "timeout" and self._board.stats.stream:
+            was_up = self._board.stats.stream
+            if error.kind == "timeout" and was_up:
                 return True  # silent for long: opened again, in case it is deaf
             self._board.polled("events", began, error)
-            return False
+            return was_up
         return True
 
     def _take(self, event: Event | None, began: float) -> None:

@@ -50,7 +50,7 @@ class _Running:
     def raw(self, data: bytes) -> bytes:
         with socket.create_connection((HOST, self.server.port), 5) as connection:
             found = b""
-            with suppress(ConnectionError):  # it may have been closed on us already
+            with suppress(OSError):  # it may have been closed on us already
                 connection.sendall(data)
                 connection.shutdown(socket.SHUT_WR)
                 while more := connection.recv(65536):

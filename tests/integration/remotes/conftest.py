@@ -2,8 +2,6 @@
 
 import pytest
 
-pytest_plugins: list[str] = []
-
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:

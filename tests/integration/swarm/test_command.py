@@ -86,7 +86,11 @@ def running(engine: tuple[EngineServer, str]) -> Iterator[tuple[subprocess.Popen
     environment = {**os.environ, "SWARMSTEAD_ENGINE": engine[1], "SWARMSTEAD_LISTEN": "127.0.0.1:0"}
     process = subprocess.Popen([PROGRAM], stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stderr is not None
-    port = int(re.findall(r"port (\d+)", process.stderr.readline())[0])
+    words = ""
+    while not (found := re.findall(r"port (\d+)", words)):  # a slow machine may warn first
+        words = process.stderr.readline()
+        assert words, "it ended before it served"
+    port = int(found[0])
     yield process, port
     process.kill()
     process.wait()
