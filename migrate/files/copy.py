@@ -20,7 +20,7 @@ from swarmstead.stop import Stop
 
 __all__ = ["Choices", "CopyReport", "copy_pass", "open_below", "refuse_odd", "survey"]
 
-_MARK_BATCH = 512
+_MARK_BATCH = 256
 _RECORD_SECONDS = 0.5
 _LOOK_SECONDS = 2.0
 _FILE_COST_BYTES = 100_000

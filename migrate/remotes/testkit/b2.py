@@ -91,6 +91,20 @@ def _json_of(value: object) -> bytes:
     return json.dumps(value, default=plain).encode()
 
 
+def _grouped(files: list[dict[str, Any]], prefix: str, delimiter: str) -> list[dict[str, Any]]:
+    """Return a listing as of one folder: what lies deeper is one entry for each folder."""
+    found: dict[str, dict[str, Any]] = {}
+    for file in files:
+        name: str = file["fileName"]
+        head, deeper, _ = name[len(prefix) :].partition(delimiter)
+        folder = prefix + head + delimiter
+        if deeper:
+            found.setdefault(folder, {"action": "folder", "fileName": folder, "contentLength": 0})
+        else:
+            found[name] = file
+    return list(found.values())
+
+
 class B2Server:
     """One account with one bucket. Use `with B2Server.running() as server`."""
 
@@ -238,6 +252,8 @@ class B2Server:
         answer = self._sim.list_file_names(
             self._sim.API_URL, token, given["bucketId"], start, given.get("maxFileCount"), prefix
         )
+        if given.get("delimiter"):
+            answer["files"] = _grouped(answer["files"], prefix or "", given["delimiter"])
         for file in answer["files"]:
             file["size"] = file["contentLength"]  # of older versions of the API: rclone reads it
         return answer
