@@ -6,6 +6,7 @@ in step: no dictionary of a million sessions, 24 bytes each instead of some 200,
 Where the order breaks, the entry is looked up further on; what is left over is settled at the end.
 """
 
+import contextlib
 from array import array
 from collections.abc import Iterator
 
@@ -39,6 +40,26 @@ class Known:
         self.stamps.append(stamp)
         self.marks.append(mark)
 
+    def extend(self, columns: "array[int]") -> None:
+        """Append sessions given as all places, then all stamps, then all marks."""
+        third = len(columns) // 3
+        self.places.extend(columns[:third])
+        self.stamps.extend(columns[third : 2 * third])
+        self.marks.extend(columns[2 * third :])
+
+    def fill(self, later: "Known") -> None:
+        """Put the rows that came later where a position is reserved (mark 0), the others at the end."""
+        rows = {place: n for n, place in enumerate(later.places)}
+        at = -1
+        with contextlib.suppress(ValueError):
+            while rows:
+                at = self.marks.index(0, at + 1)
+                n = rows.pop(self.places[at], None)
+                if n is not None:
+                    self.stamps[at], self.marks[at] = later.stamps[n], later.marks[n]
+        for place, n in rows.items():
+            self.add(place, later.stamps[n], later.marks[n])
+
 
 class Delta:
     """One comparison of a scan with the last pass.
@@ -54,6 +75,7 @@ class Delta:
         self._search_after = _NEAR
         self._skipped: list[tuple[int, int]] = []  # ranges of the last pass that the scan did not show (yet)
         self._pending: list[Entry] = []
+        self._matched: set[int] = set()
 
     def unchanged(self, place: int, stamp: int) -> int:
         """Return the mark of the session if it stands as it was, else -1."""
@@ -123,6 +145,8 @@ class Delta:
 
     def missing(self) -> set[int]:
         """Return the marks that the scan did not show unchanged: changed, ended, or gone."""
-        matched: set[int] = getattr(self, "_matched", set())
+        matched = self._matched
         marks = self._known.marks
-        return {marks[i] for start, end in self._skipped for i in range(start, end) if i not in matched}
+        found = {marks[i] for start, end in self._skipped for i in range(start, end) if i not in matched}
+        found.discard(0)  # a position whose row never came
+        return found

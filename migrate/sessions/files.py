@@ -69,6 +69,7 @@ class FileSource:
         self.root, self.form, self.depth = root, form, depth
         self._owner = owner
         self._folders: list[Path] = []
+        self._allowed: set[int] = set()
         self._open = self._descriptor = -1
         self._flags = _FLAGS | os.O_NOATIME
 
@@ -133,6 +134,7 @@ class FileSource:
         """Yield every file, folder by folder, in the folder's own order."""
         self.close()
         self._folders = self._list_folders()
+        self._allowed = {self.owner, _ROOT}
         for folder, path in enumerate(self._folders):
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -162,11 +164,11 @@ class FileSource:
                 # A shared lock that is refused means a request is at work on it: torn reads otherwise.
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             found = os.fstat(descriptor)
-            problem = self._problem(found)
-            if problem:
-                return place, 0, Skipped(Skip.REFUSED, key, problem)
-            data = os.read(descriptor, found.st_size + 1)
-            if len(data) != found.st_size:
+            size = found.st_size
+            if not stat.S_ISREG(found.st_mode) or found.st_uid not in self._allowed or size > _LARGEST:
+                return place, 0, Skipped(Skip.REFUSED, key, self._problem(found))
+            data = os.read(descriptor, size + 1)
+            if len(data) != size:
                 return place, 0, Skipped(Skip.LOCKED, key, "written while it was read")
         except BlockingIOError:
             return place, 0, Skipped(Skip.LOCKED, key)
@@ -189,9 +191,9 @@ class FileSource:
     def _problem(self, found: os.stat_result) -> str:
         if not stat.S_ISREG(found.st_mode):
             return "not a plain file"
-        if found.st_uid not in {self.owner, _ROOT}:
+        if found.st_uid not in self._allowed:
             return f"belongs to uid {found.st_uid}"
-        return "too large for a session" if found.st_size > _LARGEST else ""
+        return "too large for a session"
 
     def _path(self, key: bytes) -> Path:
         parts = self.form.path_of(key)

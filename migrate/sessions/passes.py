@@ -1,6 +1,8 @@
 """One pass over a store: the first copies all, each further one what changed, came new or ended."""
 
+import contextlib
 import json
+import os
 import time
 from collections.abc import Callable
 
@@ -9,9 +11,10 @@ from swarmstead.progress import Job, QuietReporter, Reporter
 from swarmstead.stop import Stop
 
 from .delta import Delta
+from .helpers import helped_copy, helpers_for
 from .records import Entry, Read, Record, Skip, Skipped, Source
 from .reports import PassReport
-from .state import Recording, State
+from .state import LATER, Recording, State
 from .target import RedisTarget, Writer
 
 __all__ = ["copy_pass", "late_pass"]
@@ -25,14 +28,19 @@ _DELETE_AT_ONCE = 500
 class _Pass:
     """The state of one pass under way."""
 
-    def __init__(self, source: Source, target: RedisTarget, state: State, *, dry_run: bool) -> None:
-        self.source, self.target, self.state = source, target, state
+    def __init__(
+        self, source: Source, target: RedisTarget, state: State, *, dry_run: bool, helpers: int
+    ) -> None:
+        self.source, self.target, self.state, self.helpers = source, target, state, helpers
         self.report = PassReport(dry_run=dry_run)
         self.mark = state.marker()
         self.known = state.known()
         self.delta = Delta(self.known)
-        self.recording: Recording = state.begin()
-        self.writer: Writer[tuple[int, int, int]] = Writer(target, self.recording.add_many)
+        self.recording: Recording = state.begin(dry_run=dry_run)
+        part = LATER if len(self.known) else 0
+        self.writer: Writer[tuple[int, int, int]] = Writer(
+            target, lambda rows: self.recording.add_many(rows, part)
+        )
         #: Sessions that ended in the source, by mark: their keys go from Redis if we had copied them.
         self.ended: dict[int, bytes] = {}
         #: Sessions that are there but could not be read now: they stay known, and stay in Redis.
@@ -69,6 +77,9 @@ class _Pass:
         """Go over the store once."""
         source, report, delta = self.source, self.report, self.delta
         first = not len(self.known)
+        if first and self.helpers > 1 and not report.dry_run:
+            self.scan_with_helpers(job, stop, clock)
+            return
         now, seen = clock(), 0
         unchanged = delta.unchanged
         for entry in source.entries(stamps=not first):
@@ -83,29 +94,46 @@ class _Pass:
                 continue
             mark = unchanged(entry[0], entry[1])
             if mark >= 0:
-                self.keep(entry, mark)
-            elif not delta.later(entry):
+                self.keep(entry, mark, 0)
+                continue
+            self.recording.reserve(entry[0])
+            if not delta.later(entry):
                 self.take(source.read(entry, now))
         report.seen += seen
         for entry, mark in delta.rest():
             if mark >= 0:
-                self.keep(entry, mark)
+                self.keep(entry, mark, LATER)
             else:
                 self.take(source.read(entry, clock()))
         job.advance(seen % _LOOK_EVERY)
 
-    def keep(self, entry: Entry, mark: int) -> None:
+    def scan_with_helpers(self, job: Job, stop: Stop | None, clock: Callable[[], float]) -> None:
+        """Go over the store once, with more than one process."""
+        report = self.report
+        parts = helped_copy(self.source, self.target, self.mark, helpers=self.helpers, clock=clock)
+        with contextlib.closing(parts):
+            for part in parts:
+                self.recording.add_columns(part.columns, part.share)
+                report.copied += part.confirmed
+                report.value_bytes += part.value_bytes
+                report.seen += part.confirmed + len(part.skips)
+                for place, skipped in part.skips:
+                    self.skip(place, skipped)
+                job.advance(part.confirmed + len(part.skips))
+                if stop is not None:
+                    stop.check()
+
+    def keep(self, entry: Entry, mark: int, part: int) -> None:
         """Count a session that stands as it was."""
         self.report.unchanged += 1
-        if not self.report.dry_run:
-            self.recording.add(entry[0], entry[1], mark)
+        self.recording.add(entry[0], entry[1], mark, part)
 
     def vanished(self) -> set[int]:
         """Return the marks of the sessions that were copied before and that this pass did not see."""
         missing = self.delta.missing()
         for mark in self.held.keys() & missing:
             # Redis keeps what it has; stamp 0 lets the next pass look again.
-            self.recording.add(self.held[mark], 0, mark)
+            self.recording.add(self.held[mark], 0, mark, LATER)
             missing.discard(mark)
         if missing:
             for marks in self.recording.marks():
@@ -125,7 +153,7 @@ class _Pass:
                     unseen.discard(mark)
                     if self.source.holds(key):
                         # Replaced while the folder was listed: not gone; the next pass copies it.
-                        self.recording.add(0, 0, mark)
+                        self.recording.add(0, 0, mark, LATER)
                     else:
                         keys.append(key)
         for at in range(0, len(keys), _DELETE_AT_ONCE):
@@ -150,6 +178,7 @@ def copy_pass(
     reporter: Reporter | None = None,
     dry_run: bool = False,
     many_ended: bool = False,
+    helpers: int | None = None,
     clock: Callable[[], float] = time.time,
 ) -> PassReport:
     """Bring Redis to what the source holds now: changed, new and ended sessions.
@@ -157,11 +186,13 @@ def copy_pass(
     Idempotent; after a kill at any moment a new call goes on from what Redis had confirmed. Only for the
     time before the switch: it overwrites and removes. dry_run: look and count, write nothing.
     many_ended: more than half of the sessions may have ended since the last pass.
+    helpers: how many processes read in the first pass; None: as many as there are cores, two at most.
     Raises Unreachable, Denied, Exhausted or Refused as Redis answers; InputError if the source cannot be
     listed; Stopped between two batches.
     """
     started = time.monotonic()
-    one = _Pass(source, target, state, dry_run=dry_run)
+    count = helpers_for(os.cpu_count()) if helpers is None else helpers
+    one = _Pass(source, target, state, dry_run=dry_run, helpers=count)
     with (reporter or QuietReporter()).job(f"Copying {source.title}", unit="sessions") as job:
         one.scan(job, stop, clock)
     report = one.report
@@ -199,6 +230,11 @@ def late_pass(
     for entry in source.entries():
         report.seen += 1
         if delta.unchanged(entry[0], entry[1]) >= 0:
+            report.unchanged += 1
+        elif not delta.later(entry):
+            late.append(entry)
+    for entry, found_mark in delta.rest():
+        if found_mark >= 0:
             report.unchanged += 1
         else:
             late.append(entry)

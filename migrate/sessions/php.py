@@ -48,10 +48,9 @@ class PhpFormat:
     def key_of(self, name: str) -> bytes | None:
         """Return prefix and id."""
         stem = self.stem
-        if not name.startswith(stem):
+        if not name.startswith(stem) or not _ID.fullmatch(name, len(stem)):
             return None
-        identity = name[len(stem) :]
-        return self.key_prefix + identity.encode() if _ID.fullmatch(identity) else None
+        return self.key_prefix + name[len(stem) :].encode()
 
     def path_of(self, key: bytes) -> tuple[str, ...] | None:
         """Return the file's place: the first `depth` characters of the id are folders."""

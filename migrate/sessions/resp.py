@@ -118,7 +118,7 @@ class Connection:
 
     def __init__(self, address: Address, *, timeout_seconds: float = 10.0) -> None:
         self.address = address
-        self._timeout = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._socket: socket.socket | None = None
         self._buffer = b""
         self._at = 0
@@ -151,10 +151,10 @@ class Connection:
         try:
             if address.path:
                 plain = socket.socket(socket.AF_UNIX)
-                plain.settimeout(self._timeout)
+                plain.settimeout(self.timeout_seconds)
                 plain.connect(address.path)
             else:
-                plain = socket.create_connection((address.host, address.port), self._timeout)
+                plain = socket.create_connection((address.host, address.port), self.timeout_seconds)
                 plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if address.tls:
                     plain = ssl.create_default_context().wrap_socket(plain, server_hostname=address.host)

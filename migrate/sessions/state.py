@@ -19,12 +19,17 @@ from migrate.ledger import Ledger
 
 from .delta import Known
 
-__all__ = ["State"]
+__all__ = ["LATER", "State"]
+
+#: The part of rows that come after the scan has passed them.
+LATER = 99
 
 _CHUNK = 8192
 _COLUMNS = 3
 _SCHEMA = """
-create table if not exists chunk (n integer primary key autoincrement, data blob not null) strict;
+create table if not exists chunk (
+    n integer primary key autoincrement, part integer not null, data blob not null
+) strict;
 create table if not exists pass (
     number integer primary key, kind text not null, finished_at real not null, report text not null
 ) strict;
@@ -76,14 +81,12 @@ class State:
 
     def known(self) -> Known:
         """Return the sessions of the last pass, then those confirmed by one that did not end."""
-        known = Known()
-        for (data,) in self.ledger.db.execute("select data from chunk order by n"):
+        known, later = Known(), Known()
+        for part, data in self.ledger.db.execute("select part, data from chunk order by part, n"):
             columns = array("Q")
             columns.frombytes(data)
-            third = len(columns) // _COLUMNS
-            known.places.extend(columns[:third])
-            known.stamps.extend(columns[third : 2 * third])
-            known.marks.extend(columns[2 * third :])
+            (later if part == LATER else known).extend(columns)
+        known.fill(later)
         return known
 
     def marks(self, *, after_chunk: int = 0) -> "Iterator[array[int]]":
@@ -94,10 +97,10 @@ class State:
             columns.frombytes(data)
             yield columns[2 * (len(columns) // _COLUMNS) :]
 
-    def begin(self) -> "Recording":
-        """Begin the next pass."""
+    def begin(self, *, dry_run: bool = False) -> "Recording":
+        """Begin the next pass; a dry run records nothing."""
         (last,) = self.ledger.db.execute("select coalesce(max(n), 0) from chunk").fetchone()
-        return Recording(self, int(last))
+        return Recording(self, int(last), dry_run=dry_run)
 
     def reports(self) -> list[dict[str, Any]]:
         """Return the report of every complete pass, oldest first."""
@@ -108,38 +111,56 @@ class State:
 
 
 class Recording:
-    """One pass under way."""
+    """One pass under way.
 
-    def __init__(self, state: State, after_chunk: int) -> None:
-        self._state, self._after = state, after_chunk
-        self._new = Known()
+    Sessions are recorded in the order of the scan, so that the next one can be compared in step: what must
+    still be read when the scan comes by gets its place by `reserve`, and its row later, under `LATER`. The
+    helpers of a first pass each have a part of their own.
+    """
+
+    def __init__(self, state: State, after_chunk: int, *, dry_run: bool = False) -> None:
+        self._state, self._after, self._dry_run = state, after_chunk, dry_run
+        self._new: dict[int, Known] = {}
 
     def marks(self) -> "Iterator[array[int]]":
         """Yield the marks recorded in this pass."""
         self.save()
         return self._state.marks(after_chunk=self._after)
 
-    def add(self, place: int, stamp: int, mark: int) -> None:
-        """Record one session that Redis has confirmed, or that stands unchanged."""
-        self._new.add(place, stamp, mark)
-        if len(self._new) >= _CHUNK:
+    def _part(self, part: int) -> Known:
+        new = self._new.setdefault(part, Known())
+        if len(new) >= _CHUNK:
             self.save()
+            new = self._new.setdefault(part, Known())
+        return new
 
-    def add_many(self, rows: list[tuple[int, int, int]]) -> None:
+    def add(self, place: int, stamp: int, mark: int, part: int = 0) -> None:
+        """Record one session that Redis has confirmed, or that stands unchanged."""
+        self._part(part).add(place, stamp, mark)
+
+    def reserve(self, place: int) -> None:
+        """Keep a session's position in the scan; its row comes later, or never."""
+        self.add(place, 0, 0)
+
+    def add_many(self, rows: list[tuple[int, int, int]], part: int = 0) -> None:
         """Record the sessions of one confirmed batch."""
-        for place, stamp, mark in rows:
-            self._new.add(place, stamp, mark)
-        if len(self._new) >= _CHUNK:
-            self.save()
+        if rows:
+            places, stamps, marks = zip(*rows, strict=True)
+            self.add_columns(array("Q", [*places, *stamps, *marks]), part)
+
+    def add_columns(self, columns: "array[int]", part: int = 0) -> None:
+        """Record sessions given as all places, then all stamps, then all marks."""
+        self._part(part).extend(columns)
 
     def save(self) -> None:
         """Write what is recorded so far."""
-        if not len(self._new):
+        new, self._new = self._new, {}
+        if self._dry_run:
             return
-        new, self._new = self._new, Known()
-        data = new.places.tobytes() + new.stamps.tobytes() + new.marks.tobytes()
         with self._state.ledger.transaction() as db:
-            db.execute("insert into chunk (data) values (?)", (data,))
+            for part, known in new.items():
+                data = known.places.tobytes() + known.stamps.tobytes() + known.marks.tobytes()
+                db.execute("insert into chunk (part, data) values (?, ?)", (part, data))
 
     def finish(self, kind: str, report: str) -> None:
         """Make this the last pass; `report` is JSON text."""

@@ -1,5 +1,6 @@
 """Redis as the place sessions go to: batches under way, removal, and what stands there now."""
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -15,7 +16,7 @@ __all__ = ["RedisTarget", "Writer", "escape_glob"]
 _T = TypeVar("_T")
 _BATCH_RECORDS = 256
 _BATCH_BYTES = 1 << 18
-_UNDER_WAY = 4
+_UNDER_WAY = 16
 _SCAN_COUNT = 2000
 _OK = b"+OK\r\n"
 
@@ -67,6 +68,12 @@ class RedisTarget:
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
+
+    def another(self) -> Self:
+        """Return the same target with a connection of its own, for another process."""
+        other = copy.copy(self)
+        other.connection = Connection(self.address, timeout_seconds=self.connection.timeout_seconds)
+        return other
 
     def call(self, *words: bytes | int) -> Reply:
         """Run one command that bears repetition; a lost connection is tried again."""

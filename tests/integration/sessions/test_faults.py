@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from migrate.sessions import PhpFiles, RedisTarget, State, copy_pass, preflight, reverse, verify
-from swarmstead.errors import Denied, Exhausted, Refused, Unreachable
+from migrate.sessions import Entry, PhpFiles, RedisTarget, State, copy_pass, preflight, reverse, verify
+from migrate.sessions.records import Read
+from swarmstead.errors import Denied, Exhausted, Refused, SwarmsteadError, Unreachable
 
 from .conftest import RedisServer, free_port
 
@@ -224,3 +225,35 @@ def test_preflight_refuses_what_loses_sessions(start_redis: StartRedis) -> None:
         target.call(b"CONFIG", b"SET", b"maxmemory-policy", b"volatile-lru")
         found = {check.name: check.level for check in preflight(target, (b"x:",))}
         assert found["eviction"] == "ok"
+
+
+class Dying(PhpFiles):
+    """A source whose reading process dies in the middle, as by the kernel's OOM killer."""
+
+    def read(self, entry: Entry, now: float) -> Read:
+        if entry[2].endswith("1500"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(entry, now)
+
+
+def test_a_helper_that_is_killed_is_an_error_and_nothing_is_believed_done(
+    folder: Path, redis: RedisTarget, state: State
+) -> None:
+    with pytest.raises(SwarmsteadError, match="helper ended"):
+        copy_pass(Dying(folder), redis, state, helpers=2)
+    report = copy_pass(PhpFiles(folder), redis, state)
+    assert report.copied + report.unchanged == 3000
+    assert verify(PhpFiles(folder), redis, state).proved
+
+
+def test_one_process_or_two_give_the_same(folder: Path, redis: RedisTarget, tmp_path: Path) -> None:
+    (folder / "sess_emptyemptyempty").touch()
+    reports = []
+    for helpers in (1, 2):
+        with State(tmp_path / f"state{helpers}") as state:
+            report = copy_pass(PhpFiles(folder), redis, state, helpers=helpers).as_dict()
+            assert verify(PhpFiles(folder), redis, state).proved
+        del report["seconds"]
+        reports.append(report)
+    assert reports[0] == reports[1]
+    assert (reports[0]["copied"], reports[0]["empty"], reports[0]["seen"]) == (3000, 1, 3001)

@@ -69,3 +69,20 @@ def test_a_stamp_of_nought_is_never_unchanged() -> None:
     known = Known()
     known.add(1, 0, 7)
     assert Delta(known).unchanged(1, 5) == -1
+
+
+@given(store=STORES, later=STORES)
+def test_rows_that_come_later_take_their_reserved_positions(
+    store: dict[int, int], later: dict[int, int]
+) -> None:
+    known, rows = Known(), Known()
+    for place, stamp in store.items():
+        known.add(place, *((0, 0) if place in later else (stamp, place + 10_000)))
+    for place, stamp in later.items():
+        rows.add(place, stamp, place + 10_000)
+    known.fill(rows)
+    expected = {**store, **later}
+    assert dict(zip(known.places, known.stamps, strict=True)) == expected
+    assert list(known.places)[: len(store)] == list(store), "the order of the scan stays"
+    unchanged, changed, missing = compare(known, list(expected.items()))
+    assert (unchanged, changed, missing) == (set(expected), set(), set())
