@@ -32,6 +32,11 @@ from lab.truth import (
     slots,
 )
 
+# Five minutes on three Swarms at once, and on a busy machine some sample is late: not yet for every run.
+pytestmark = pytest.mark.skipif(
+    os.environ.get("SWARMSTEAD_TEST_LONG") != "1", reason="takes minutes: SWARMSTEAD_TEST_LONG=1 runs it"
+)
+
 _ROOT = Path(__file__).parents[2]
 _EXPORTER = [str(Path(sys.executable).with_name("swarm-exporter")), "--engine", "unix:///run/docker.sock"]
 _WORKERS = frozenset({"n2", "n3"})
