@@ -1,6 +1,7 @@
 """One node's cache, put together: its folder, its sockets and what runs in the background."""
 
 import asyncio
+import hashlib
 import logging
 import secrets
 import time
@@ -21,7 +22,7 @@ from migrate.cache.names import sendable
 from migrate.cache.peers import PeersFirst, parse_peers
 from migrate.cache.popularity import HitsLog
 from migrate.cache.queue import Queue
-from migrate.cache.reads import PEER, Reads
+from migrate.cache.reads import NODE, PEER, Reads
 from migrate.cache.store import Store
 from migrate.cache.watch import Watch
 from migrate.cache.writes import Writer
@@ -94,12 +95,13 @@ class Node:
             min_free=options.min_free,
         )
         expected = Expected()
+        group = hashlib.sha256(remote.url.encode()).hexdigest()[:16]
         self._expected = expected
         self.peers: PeersFirst | None = None
         source: Source = remote
         if options.peers:
             name, port = parse_peers(options.peers)
-            self.peers = PeersFirst(remote, name, port, node=self.node, expected=expected)
+            self.peers = PeersFirst(remote, name, port, node=self.node, group=group, expected=expected)
             source = self.peers
         self.stream: Stream | None = None
         if options.redis:
@@ -108,7 +110,7 @@ class Node:
             )
         self.filler = Filler(self.store, source, expected=expected)
         self.fresh = Freshness(self.store, remote, seconds=options.fresh_seconds, dropped=self._dropped)
-        self.reads = Reads(self.store, self.filler, max_age=options.max_age, fresh=self.fresh)
+        self.reads = Reads(self.store, self.filler, max_age=options.max_age, fresh=self.fresh, group=group)
         self.queue = Queue(self.store, sender or remote, told=self._told)
         self._writer = Writer(
             self.store, self.queue, token=options.token, wait=options.wait, room=self.store.has_room
@@ -287,7 +289,7 @@ class Node:
             return await self._writer.handle(request)
         response = await self.reads.handle(request)
         if PEER in request.headers:
-            response.headers[PEER] = self.node
+            response.headers[NODE] = self.node
         return response
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from urllib.parse import quote, unquote
 
-from migrate.cache.reads import PEER
+from migrate.cache.reads import NODE, PEER
 from migrate.remotes import Body, Remote, Stored
 from swarmstead.errors import Unreachable, UsageError
 
@@ -33,13 +33,22 @@ def parse_peers(text: str) -> tuple[str, int]:
 class PeersFirst:
     """A source of objects: the first peer that holds it, else the remote.
 
-    node: this node's own mark, so that it does not ask itself. expected: the hash a name must have by what
-    was told lately, or "". A peer that does not answer in time rests for ten seconds.
+    node: this node's own mark, so that it does not ask itself. group: names the remote, hashed. expected: the
+    hash a name must have by what was told lately, or "". A peer that does not answer in time rests for ten
+    seconds.
     """
 
     def __init__(
-        self, remote: Remote, name: str, port: int, *, node: str, expected: Callable[[str], str]
+        self,
+        remote: Remote,
+        name: str,
+        port: int,
+        *,
+        node: str,
+        group: str,
+        expected: Callable[[str], str],
     ) -> None:
+        self._group = group
         self._remote, self._name, self._port, self._node, self._expected = remote, name, port, node, expected
         self._lock = threading.Lock()
         self._known: tuple[float, list[str]] = 0.0, []
@@ -68,9 +77,9 @@ class PeersFirst:
     def _ask(self, address: str, name: str) -> tuple[http.client.HTTPConnection, Body] | None:
         connection = http.client.HTTPConnection(address, self._port, timeout=_ASK_SECONDS)
         try:
-            connection.request("GET", "/" + quote(name), headers={PEER: self._node})
+            connection.request("GET", "/" + quote(name), headers={PEER: self._group})
             answer = connection.getresponse()
-            if answer.getheader(PEER) == self._node:
+            if answer.getheader(NODE) == self._node:
                 self._rest(address, 60.0)  # that is ourselves
             sha1 = answer.getheader("X-Swarmstead-Sha1", "")
             expected = self._expected(name)

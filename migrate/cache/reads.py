@@ -19,10 +19,16 @@ from migrate.cache.store import Store, same
 from migrate.remotes import Stored
 from swarmstead.errors import SwarmsteadError
 
-__all__ = ["PEER", "ReadCounts", "Reads"]
+__all__ = ["NODE", "PEER", "ReadCounts", "Reads"]
+
+NODE = "X-Swarmstead-Node"
+"""Header of the answer to a peer: which node it was."""
 
 PEER = "X-Swarmstead-Peer"
-"""A request with this header comes from another node's cache: it is answered from the folder alone."""
+"""A request with this header comes from another node's cache: it is answered from the folder alone.
+
+Its value names the remote, hashed: the caches of two apps may share a network, and a name, but not files.
+"""
 
 _AT_ONCE_BYTES = 512 * 1024
 _CHUNK_BYTES = 256 * 1024
@@ -66,7 +72,8 @@ class Reads:
 
     max_age: seconds a browser may keep a file unasked. absent_seconds: how long a 404 is remembered.
     first_byte_seconds: how long a miss may take to begin. stall_seconds: how long a client may take none of
-    its answer. fresh: asked before a hit of our own server whether the file may still be shown.
+    its answer. fresh: asked before a hit of our own server whether the file may still be shown. group: what
+    peers must name.
     """
 
     def __init__(
@@ -79,11 +86,13 @@ class Reads:
         first_byte_seconds: float = 10.0,
         stall_seconds: float = 30.0,
         fresh: Callable[[str], "asyncio.Future[None] | None"] | None = None,
+        group: str = "",
     ) -> None:
         self._store, self._filler, self._fresh = store, filler, fresh
         self._max_age, self._absent_seconds = max_age, absent_seconds
         self._first, self._stall = first_byte_seconds, stall_seconds
         self._absent, self._large = _Memory(), _Memory()
+        self.group = group
         self.seen: list[str] = []  # hits since the last batch
         self.counts = ReadCounts()
 
@@ -113,6 +122,8 @@ class Reads:
         if request.method not in {"GET", "HEAD"}:
             return web.Response(status=405, headers={"Allow": "GET, HEAD"})
         peer = PEER in request.headers
+        if peer and request.headers[PEER] != self.group:
+            return _plain(404)
         if self._fresh is not None and not peer and (asked := self._fresh(name)) is not None:
             await asyncio.wait([asked], timeout=self._first)
         file = self._store.open(name)

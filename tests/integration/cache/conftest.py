@@ -53,6 +53,7 @@ class Cloud:
     put_delay: float = 0.0
     before_put: Callable[[str], None] | None = None
     open_gate: threading.Event = field(default_factory=threading.Event)
+    url: str = "file:///cloud/"
 
     def __post_init__(self) -> None:
         self.open_gate.set()
