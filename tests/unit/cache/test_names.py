@@ -37,8 +37,8 @@ def test_what_is_a_name_stays_below_the_folder(path: str) -> None:
     for sent in (path, "/" + path, "/" + quote(path, errors="replace")):
         name = safe_name(sent)
         if name is not None:
-            whole = os.path.normpath("/root/folder/" + name)
-            assert whole == "/root/folder/" + name
+            whole = os.path.normpath("/srv/folder/" + name)
+            assert whole == "/srv/folder/" + name
 
 
 def test_symbolic_links_lead_nowhere(tmp_path: Path) -> None:
