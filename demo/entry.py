@@ -6,7 +6,7 @@ lack IPVS, so the demo's entry asks Swarm's DNS for ``tasks.<service>`` and bala
 Requests are held by a few lines of Lua that look at a map, which the runtime API changes. (Not by
 ``set maxconn frontend 0``: HAProxy 2.6.12 ends in a busy loop when it is lifted while connections wait.)
 
-As a command it is what the migration plan calls: ``python -m demo.entry ADDRESS:PORT hold|old|new``.
+As a command it is what the migration plan calls: ``python -m demo.entry ADDRESS:PORT hold|old|new|ready N``.
 """
 
 import socket
@@ -41,7 +41,8 @@ def configuration(*, old: str, service: str, port: int, replicas: int) -> str:
 
     A dead node drops packets instead of refusing them, so connects give up after half a second and go to
     another replica; only a connect is retried, never a request that a server may have seen. Requests under
-    way on a node found dead end at once. The server's time is longer than a session's lock lives (PHP's
+    way on a node found dead end at once. A check has half a second to connect and two to be answered: a dead
+    node is told from a busy one. The server's time is longer than a session's lock lives (PHP's
     max_execution_time, 30 s): whoever's lock died with the node waits for it and is served.
     """
     return f"""global
@@ -53,6 +54,7 @@ defaults
   timeout connect 500ms
   timeout client 60s
   timeout server 35s
+  timeout check 2s
   retries 4
   option redispatch 1
   retry-on conn-failure
@@ -129,10 +131,16 @@ class Entry:
 
 
 def main() -> None:
-    """Run ``python -m demo.entry ADDRESS:PORT hold|old|new``: hold returns once nothing is under way."""
-    where, word = sys.argv[1:]
+    """Run ``python -m demo.entry ADDRESS:PORT hold|old|new|ready N``.
+
+    hold returns once nothing is under way; ready fails while fewer than N replicas pass their health check.
+    """
+    where, word, *rest = sys.argv[1:]
     address, _, port = where.rpartition(":")
     entry = Entry(address, int(port))
+    if word == "ready":
+        ready = entry.ready()
+        sys.exit(None if ready >= int(rest[0]) else f"{ready} of {rest[0]} replicas are ready")
     entry.send_to(word)
     if word == "hold":
         entry.wait_idle()

@@ -62,6 +62,7 @@ class Move:
             "entry.hold": [*to, "hold"],
             "entry.to_new": [*to, "new"],
             "entry.to_old": [*to, "old"],
+            "entry.ready": [*to, "ready", str(self.REPLICAS)],
         }
 
     def apply(self, note: Callable[[str], None]) -> float:

@@ -2,19 +2,20 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from lab import CommandFailed, Lab, LabError
 from lab.process import state_of, wait_until
-from lab.state import root
+from lab.state import Record, home, names, root
 
 _SERVE = ["python3", "-m", "http.server", "8000", "--directory", "/etc"]
 
@@ -264,28 +265,55 @@ def _has_leader(lab: Lab) -> bool:
 # Nothing left behind
 
 
-def _traces(lab: Lab | None = None) -> dict[str, set[str]]:
-    """Return what a lab could leave on this machine; process ids of zombies are init's business."""
-    pids = [
+def _traces(own: str) -> dict[str, set[str]]:
+    """Return what lab `own` could leave on this machine.
+
+    Other labs may run beside it, and change meanwhile: what is theirs, or in their control groups, is left
+    out. Process ids of zombies are init's business.
+    """
+    others = [record for name in names() if name != own and (record := Record.load(name))]
+    links = tuple(record.bridge for record in others)
+    words = [
+        word
+        for record in others
+        for word in (record.mark, f"swarmstead-{record.name}", str(home(record.name)))
+    ]
+    pids = {
         path.name
         for path in Path("/proc").iterdir()
-        if path.name.isdigit() and state_of(int(path.name)) not in {"", "Z"}
-    ]
-    programs = ("dockerd", "containerd", "containerd-shim", "sleep", "docker-proxy", "nsenter", "unshare")
-    return {
-        "processes": {f"{pid} {name}" for pid in pids if (name := _comm(pid)).startswith(programs)},
-        "mounts": set(Path("/proc/self/mountinfo").read_text().splitlines()),
-        "namespaces": {
-            line
-            for line in _out("lsns", "-nro", "NS,TYPE,COMMAND").splitlines()
-            if "sleep" in line or "docker" in line
-        },
-        "named namespaces": set(_out("ip", "netns").splitlines()),
-        "links": {link["ifname"] for link in json.loads(_out("ip", "-j", "link"))},
-        "rules": set(_out("iptables", "-w", "-S").splitlines()),
-        "cgroups": {str(path) for path in Path("/sys/fs/cgroup").rglob("swarmstead-*")},
-        "folders": {str(path) for path in root().glob("*")},
+        if path.name.isdigit() and state_of(int(path.name)) not in {"", "Z"} and not _is_of(path, words)
     }
+    programs = ("dockerd", "containerd", "containerd-shim", "sleep", "docker-proxy", "nsenter", "unshare")
+    found: dict[str, Iterable[str]] = {
+        "processes": (f"{pid} {name}" for pid in pids if (name := _comm(pid)).startswith(programs)),
+        "mounts": Path("/proc/self/mountinfo").read_text().splitlines(),
+        "namespaces": (
+            line
+            for line in _out("lsns", "-nro", "PID,NS,TYPE,COMMAND").splitlines()
+            if ("sleep" in line or "docker" in line) and line.split()[0] in pids
+        ),
+        "named namespaces": _out("ip", "netns").splitlines(),
+        "links": (
+            name
+            for link in json.loads(_out("ip", "-j", "link"))
+            if not (name := link["ifname"]).startswith(links)
+        ),
+        "rules": _out("iptables", "-w", "-S").splitlines(),
+        "cgroups": map(str, Path("/sys/fs/cgroup").rglob("swarmstead-*")),
+        "folders": map(str, root().glob("*")),
+    }
+    return {kind: {it for it in all_ if not _mentions(it, words)} for kind, all_ in found.items()}
+
+
+def _is_of(process: Path, words: list[str]) -> bool:
+    try:
+        return _mentions((process / "cgroup").read_text(), words)
+    except OSError:  # it has just ended
+        return False
+
+
+def _mentions(text: str, words: list[str]) -> bool:
+    return any(re.search(rf"{re.escape(word)}(?![\w-])", text) for word in words)
 
 
 def _out(*argv: str) -> str:
@@ -299,18 +327,17 @@ def _comm(pid: str) -> str:
         return ""
 
 
-def _gone(before: dict[str, set[str]]) -> bool:
-    return all(not now - before[kind] for kind, now in _traces().items())
+def _assert_nothing_new(own: str, before: dict[str, set[str]]) -> None:
+    def new() -> dict[str, set[str]]:
+        return {kind: left for kind, now in _traces(own).items() if (left := now - before[kind])}
 
-
-def _assert_nothing_new(before: dict[str, set[str]]) -> None:
-    wait_until(lambda: _gone(before), timeout=5, every=0.1)  # the kernel ends namespaces in its own time
-    assert {kind: now - before[kind] for kind, now in _traces().items()} == {kind: set() for kind in before}
+    wait_until(lambda: not new(), timeout=5, every=0.1)  # the kernel ends namespaces in its own time
+    assert new() == {}
 
 
 def test_a_second_lab_beside_the_first_leaves_nothing(lab: Lab) -> None:
-    before = _traces()
     name = f"test-b{os.getpid()}"
+    before = _traces(name)
     with Lab.up(2, 1, name) as second:
         assert second.gateway != lab.gateway
         base = second.load_base("python")
@@ -323,14 +350,14 @@ def test_a_second_lab_beside_the_first_leaves_nothing(lab: Lab) -> None:
         with pytest.raises(LabError, match="already"):
             Lab.up(name=name)
         second.node("n2").pause()
-    _assert_nothing_new(before)
+    _assert_nothing_new(name, before)
     assert lab.leader().name == "n1"
 
 
 @pytest.mark.parametrize("after", [0.15, 0.4, 0.8])
 def test_down_after_up_was_killed_half_way(lab: Lab, after: float) -> None:
-    before = _traces()
     name = f"test-k{os.getpid()}"
+    before = _traces(name)
     with subprocess.Popen(
         [sys.executable, "-m", "lab", "up", "--name", name], stdout=subprocess.DEVNULL
     ) as up:
@@ -340,12 +367,12 @@ def test_down_after_up_was_killed_half_way(lab: Lab, after: float) -> None:
     done = _cli("down", "--name", name)
     assert done.returncode == 0, done.stderr
     assert "is gone" in done.stdout
-    _assert_nothing_new(before)
+    _assert_nothing_new(name, before)
 
 
 def test_an_interrupted_up_removes_what_it_made(lab: Lab) -> None:
-    before = _traces()
     name = f"test-i{os.getpid()}"
+    before = _traces(name)
     with subprocess.Popen(
         [sys.executable, "-m", "lab", "up", "--name", name], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as up:
@@ -353,16 +380,16 @@ def test_an_interrupted_up_removes_what_it_made(lab: Lab) -> None:
         time.sleep(0.3)
         up.send_signal(signal.SIGINT)
         assert up.wait(timeout=30) == 130
-    _assert_nothing_new(before)
+    _assert_nothing_new(name, before)
 
 
 def test_down_finds_a_lab_whose_folder_is_lost(lab: Lab) -> None:
-    before = _traces()
     name = f"test-f{os.getpid()}"
+    before = _traces(name)
     Lab.up(1, 1, name)
     (root() / name / "lab.json").unlink()
     assert _cli("down", "--name", name).returncode == 0
-    _assert_nothing_new(before)
+    _assert_nothing_new(name, before)
 
 
 # The command line
