@@ -1,5 +1,7 @@
 """One lab for the whole run, brought back to its first state before each test that asks for it.
 
+Images stay: each is built once, when the first test asks for it.
+
 `lab` is for a test of its own; `module_lab` is for a file whose tests share what its own fixtures
 deploy. All tests below this folder are marked `lab` and go to one worker of pytest-xdist.
 """
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.images import build_exporters, build_migrate
 from lab import Lab, preflight
 from lab.labs import sweep
 
@@ -42,6 +45,20 @@ def shared_lab(lab_machine: None) -> Iterator[Lab]:
     """Three nodes, one of them a manager; as the test before left them."""
     with Lab.up(name=f"test-{os.getpid()}") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def exporters_image(shared_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The exporters' image, on every node."""
+    shared_lab.reset()
+    return build_exporters(shared_lab, tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
+def migrate_image(shared_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The image of `migrate`, on every node."""
+    shared_lab.reset()
+    return build_migrate(shared_lab, tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture

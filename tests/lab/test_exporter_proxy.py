@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from demo.images import build_exporters
 from demo.parts import deploy_stack
 from lab import Lab
 
@@ -56,12 +55,9 @@ class _Deployed:
 
 
 @pytest.fixture(scope="module")
-def deployed(module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Deployed]:
+def deployed(exporters_image: str, module_lab: Lab) -> Iterator[_Deployed]:
     lab = module_lab
-    images = {
-        "EXPORTERS_IMAGE": build_exporters(lab, tmp_path_factory.mktemp("image")),
-        "HAPROXY_IMAGE": lab.load_base("haproxy"),
-    }
+    images = {"EXPORTERS_IMAGE": exporters_image, "HAPROXY_IMAGE": lab.load_base("haproxy")}
     lab.node("n1").docker("network", "create", "--driver", "overlay", "--attachable", "monitoring")
     deploy_stack(lab, "watch", ROOT / "stacks" / "swarm-exporter-proxy.yml", variables=images)
     it = _Deployed(lab)

@@ -17,15 +17,13 @@ import yaml
 
 from demo import parts
 from demo.entry import ADMIN_PORT, Entry
-from demo.images import ROOT, build_migrate
+from demo.images import ROOT
 from demo.oldhost import OldHost
 from lab import Lab
 
 _VISITORS = 20
 _TRAFFIC_SECONDS = 3
 _PATIENCE_SECONDS = 60
-# On a busy machine a health check may come too late, and the entry then answers 503 itself.
-_MOST_REFUSED = 0.02
 
 
 class Site:
@@ -146,11 +144,11 @@ def _port(lab: Lab, number: int) -> int:
 
 
 @pytest.fixture
-def site(lab: Lab) -> Iterator[Site]:
+def site(migrate_image: str, lab: Lab) -> Iterator[Site]:
     lab.load_base("php")
     # Not tmp_path: pytest's folder is closed to www-data, who serves the old host.
     with tempfile.TemporaryDirectory(prefix="swarmstead-test-") as name:
-        site = Site(lab, Path(name), build_migrate(lab, Path(name)))
+        site = Site(lab, Path(name), migrate_image)
         try:
             site.start()
             yield site
@@ -158,11 +156,7 @@ def site(lab: Lab) -> Iterator[Site]:
             site.clear_up()
 
 
-@pytest.mark.skipif(
-    os.environ.get("SWARMSTEAD_TEST_LONG") != "1", reason="takes minutes: SWARMSTEAD_TEST_LONG=1 runs it"
-)
 def test_there_and_back_under_traffic(site: Site) -> None:
-    began = time.time()
     site.start_visitors()
     site.app(kill_at="deploy")
     assert site.entry.side() == "old"
@@ -187,9 +181,7 @@ def test_there_and_back_under_traffic(site: Site) -> None:
     time.sleep(_TRAFFIC_SECONDS)
     seen = site.end_visitors()
     assert (seen["logins_lost"], seen["counters_lost"], seen["files_lost"]) == (0, 0, 0), seen["failures"]
-    refused = [failure for failure in seen["failures"] if failure["detail"].endswith("503")]
-    assert seen["failures"] == refused
-    assert len(refused) <= _MOST_REFUSED * seen["requests"], (began, refused[0], refused[-1])
+    assert seen["failures"] == []
     assert seen["pictures_checked"] > 0
     listed = site.lab.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
     images = [name for name in listed if name.startswith("photos:")]

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.images import build_exporters
 from demo.parts import deploy_stack
 from lab import Lab
 
@@ -83,18 +82,17 @@ def _for_the_lab(name: str, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def watched(module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Prometheus:
+def watched(exporters_image: str, module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Prometheus:
     """Three nodes with exporter, Prometheus and Alertmanager on n1, and a service to watch."""
     lab = module_lab
     folder = tmp_path_factory.mktemp("monitoring")
     image = lab.load_base("prometheus")
     python = lab.load_base("python")
-    exporters = build_exporters(lab, folder)
     lab.docker("network", "create", "--driver", "overlay", "--attachable", "monitoring")
     lab.docker("node", "update", "--label-add", "monitoring=true", "n1")
     files = [_for_the_lab(name, folder) for name in ("swarm-exporter.yml", "monitoring.yml")]
     deploy_stack(lab, "monitoring", *files, variables={
-        "EXPORTERS_IMAGE": exporters,
+        "EXPORTERS_IMAGE": exporters_image,
         "PROMETHEUS_IMAGE": image, "PROMETHEUS_HEALTHCHECK": "true", "PROMETHEUS_USER": "0:0",
         "ALERTMANAGER_IMAGE": image, "ALERTMANAGER_HEALTHCHECK": "true",
         "ALERTMANAGER_BINARY": "prometheus-alertmanager",

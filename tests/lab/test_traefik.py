@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from demo.images import build_exporters
 from demo.parts import deploy_stack
 from lab import Lab
 from tests.lab.test_monitoring import Prometheus, _for_the_lab, _wait
@@ -65,11 +64,10 @@ def lines(lab: Lab, node: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def prometheus(module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Prometheus:
+def prometheus(exporters_image: str, module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Prometheus:
     lab = module_lab
     folder = tmp_path_factory.mktemp("traefik")
     image = lab.load_base("prometheus")
-    exporters = build_exporters(lab, folder)
     build_stand_in(lab, folder / "stand-in")
     lab.docker("network", "create", "--driver", "overlay", "--attachable", "monitoring")
     lab.docker("node", "update", "--label-add", "monitoring=true", "n1")
@@ -77,7 +75,7 @@ def prometheus(module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Pro
         lab.docker("node", "update", "--label-add", "edge=true", node)
     files = [_for_the_lab(name, folder) for name in ("traefik-exporter.yml", "monitoring.yml")]
     deploy_stack(lab, "monitoring", *files, variables={
-        "EXPORTERS_IMAGE": exporters, "PROMETHEUS_IMAGE": image, "PROMETHEUS_HEALTHCHECK": "true",
+        "EXPORTERS_IMAGE": exporters_image, "PROMETHEUS_IMAGE": image, "PROMETHEUS_HEALTHCHECK": "true",
         "PROMETHEUS_USER": "0:0", "ALERTMANAGER_IMAGE": image, "ALERTMANAGER_HEALTHCHECK": "true",
         "ALERTMANAGER_BINARY": "prometheus-alertmanager",
     })  # fmt: skip
