@@ -38,8 +38,12 @@ class Board:
         self._composed = float("-inf")
         self._trouble: dict[str, str] = {}
 
-    def show(self, part: str, sections: Sequence[Section]) -> None:
-        """Show these sections as a part, from now on."""
+    def show(self, part: str, sections: Sequence[Section], *, source: bool | None = None) -> None:
+        """Show these sections as a part, from now on.
+
+        source: whether this instance answers for the cluster, where that is said along with the part: no page
+        may claim the one without the other.
+        """
         with self._lock:
             before = self._parts[part]
             # Sections with the same bytes are kept, with their compressed form.
@@ -48,6 +52,9 @@ class Board:
             ]
             same = len(kept) == len(before) and all(a is b for a, b in zip(kept, before, strict=True))
             self._parts[part] = kept
+            if source is not None:
+                same = same and source == self.stats.source
+                self.stats.source = source
         if not same:
             self.compose()
 

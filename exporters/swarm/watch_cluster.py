@@ -186,8 +186,7 @@ class ClusterWatch:
         view = ClusterView.of(nodes, services, tasks, self._failures, now, details)
         sections = self._page.render(view)
         with self._lock:
-            self._board.stats.source = True
-            self._board.show("cluster", sections)
+            self._board.show("cluster", sections, source=True)
 
     def _failed(self, error: EngineError, began: float) -> float | None:
         if error.kind == "timeout":
@@ -217,8 +216,8 @@ class ClusterWatch:
         """Take back all that was said of the cluster; say that there is no quorum, if so."""
         with self._lock:
             self._failures = self._failures if lost else None
-            self._board.stats.source = False
-            self._board.show("cluster", [section(cluster.METRICS, cluster.lost())] if lost else [])
+            gone = [section(cluster.METRICS, cluster.lost())] if lost else []
+            self._board.show("cluster", gone, source=False)
 
     def judge(self, *, engine_up: bool) -> None:
         """Judge, from another thread, a call that does not come back.
