@@ -8,7 +8,7 @@ from exporters.traefik.counts import CLASSES, Counts, Row, bounded
 from exporters.traefik.hosts import OTHER, Hosts
 from exporters.traefik.names import Names, bare_router
 from exporters.traefik.outcome import SERVED, code_class, is_internal, is_routed, outcome
-from exporters.traefik.record import CELL_HEAD, Key
+from exporters.traefik.record import CELL_HEAD, PUT, Key
 from exporters.traefik.windows import KEEP, SLOT
 
 __all__ = ["NO_HOST", "NO_SERVICE", "Folder"]
@@ -70,21 +70,29 @@ class Folder:
         """Work out every label anew: names or hosts were learnt."""
         self._places.clear()
 
-    def fold(self, key: Key, cell: list[int], slot: int) -> None:
-        """Add a cell. slot: start of the slot that its lines were written in, Unix seconds; 0 if unknown."""
-        if slot < self.since:
-            return
-        number = cell[0]
-        if self.hosts.count != self._hosts_then:
-            self._hosts_then = self.hosts.count
-            self.forget()
-        place = self._places.get(key)
-        if place is None:
-            place = self._work_out(key, number)
+    def put(self, key: Key, cell: list[int], slot: int) -> None:
+        """Put a cell's new requests in their slot of time. slot: its start, Unix seconds; 0 if unknown."""
+        number = cell[0] + sum(cell[CELL_HEAD:]) - cell[PUT]
+        if number:
+            cell[PUT] += number
+            place = self._find(key, number)
+            if place.kind == "request":
+                self._put(place, number, slot)
+
+    def fold(self, key: Key, cell: list[int]) -> None:
+        """Add a cell whose requests are all put in their slots."""
+        number = cell[PUT]
+        place = self._find(key, 0)
         self.counts.lines[place.kind] += number
         if place.kind == "request":
             place.classes[place.column] += number
-            self._add(place, cell, slot)
+            self._add(place, cell, number)
+
+    def _find(self, key: Key, number: int) -> _Place:
+        if self.hosts.count != self._hosts_then:
+            self._hosts_then = self.hosts.count
+            self.forget()
+        return self._places.get(key) or self._work_out(key, number)
 
     def _work_out(self, key: Key, number: int) -> _Place:
         """Return where a key's requests are counted; kept, unless a cap folds them and must count that."""
@@ -122,8 +130,8 @@ class Folder:
             what == "5xx",
         )
 
-    def _add(self, place: _Place, cell: list[int], slot: int) -> None:
-        counts, number, row = self.counts, cell[0], place.row
+    def _add(self, place: _Place, cell: list[int], number: int) -> None:
+        counts, row = self.counts, place.row
         row.outcomes[place.outcome] += number
         row.codes[place.code] = row.codes.get(place.code, 0) + number
         row.response_bytes = bounded(row.response_bytes, cell[1])
@@ -131,9 +139,12 @@ class Folder:
         if place.outcome in SERVED:
             row.nanoseconds = bounded(row.nanoseconds, cell[3])
             timed = cell[CELL_HEAD:]
-            counts.durations_from["origin"] += cell[4]
-            counts.durations_from["total"] += sum(timed) - cell[4]
+            counts.durations_from["origin"] += sum(timed) - cell[4]
+            counts.durations_from["total"] += cell[4]
             row.buckets = list(map(add, row.buckets, timed))
+
+    def _put(self, place: _Place, number: int, slot: int) -> None:
+        counts, row = self.counts, place.row
         now = int(self.clock())
         if not 0 < slot <= now:  # no time in the line, or a clock that is ahead of ours
             slot = now // SLOT * SLOT
