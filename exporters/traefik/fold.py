@@ -92,7 +92,11 @@ class Folder:
         if self.hosts.count != self._hosts_then:
             self._hosts_then = self.hosts.count
             self.forget()
-        return self._places.get(key) or self._work_out(key, number)
+        place = self._places.get(key)
+        if place is None:
+            # What a cap folds is counted when it is put, and never kept.
+            place = self._work_out(key, number) if number else self._place(key, 0)
+        return place
 
     def _work_out(self, key: Key, number: int) -> _Place:
         """Return where a key's requests are counted; kept, unless a cap folds them and must count that."""

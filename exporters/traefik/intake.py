@@ -154,14 +154,14 @@ class Intake:
 
     def _json_line(self, line: bytes) -> None:
         try:
-            records = self._decoder.lines(line, addresses=self.folder.names.by_address)
+            record = self._decoder.line(line, addresses=self.folder.names.by_address)
         except msgspec.ValidationError:
             self.error("wrong_type")
         except (msgspec.DecodeError, UnicodeDecodeError):
             self._mend(line)
         else:
             self.format = "json"
-            self._add(records)
+            self._add([record])
 
     def _mend(self, line: bytes) -> None:
         """Read a line with broken UTF-8, or one that a full disk tore and the next was written after."""
@@ -169,7 +169,7 @@ class Intake:
         start = 0
         for _ in range(_MOST_TRIES):
             try:
-                records = self._decoder.lines(text[start:], addresses=self.folder.names.by_address)
+                record = self._decoder.line(text[start:], addresses=self.folder.names.by_address)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 start = text.find(b'{"', start + 1)
                 if start < 0:
@@ -177,7 +177,7 @@ class Intake:
                 continue
             if start:
                 self.error("torn")
-            self._add(records)
+            self._add([record])
             return
         self.error("malformed")
 

@@ -1,7 +1,7 @@
 """One line of the access log, as far as we read it, and how chunks of them are decoded."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -23,6 +23,7 @@ _NAMES: Final = {
     "backend": "BackendName",
     "frontend": "FrontendName",
 }
+_V1: Final = (b'"BackendName"', b'"FrontendName"')
 
 
 class Line(msgspec.Struct, gc=False, rename=_NAMES):
@@ -30,7 +31,7 @@ class Line(msgspec.Struct, gc=False, rename=_NAMES):
 
     status: -1 where the line has none, so it is no request. origin: -1 where it was dropped.
     duration, origin_duration: nanoseconds. time: when the line was written, RFC 3339 with whole seconds.
-    address: the server's, where it is asked for. backend, frontend: v1's lines, which have them, are refused.
+    address: the server's, where it is asked for.
     """
 
     response_bytes: int = 0
@@ -45,15 +46,16 @@ class Line(msgspec.Struct, gc=False, rename=_NAMES):
     entrypoint: str = ""
     time: str = ""
     address: str = ""
-    backend: Literal[""] = ""
-    frontend: Literal[""] = ""
 
 
 class _WideLine(Line, gc=False, rename=_NAMES | {"address": "ServiceAddr"}):
-    """A line of any version, with the server's address. It decodes slower."""
+    """A line of any version, with the server's address: decoded slower.
 
-    backend: str = ""  # type: ignore[assignment]
-    frontend: str = ""  # type: ignore[assignment]
+    backend, frontend: v1's names for service and router.
+    """
+
+    backend: str = ""
+    frontend: str = ""
 
 
 Key = tuple[str, str, str, str, int, int, str]  # host, service, router, entrypoint, status, origin, address
@@ -64,8 +66,12 @@ PUT: Final = 5
 CELL_HEAD: Final = 6
 
 
+def _is_named(line: Line) -> bool:
+    return bool(line.router or line.service)
+
+
 class LineDecoder:
-    """Decodes lines of any version."""
+    """Decodes lines of any version. No file goes from v2 to v1 and back, so its two ends tell of a chunk."""
 
     def __init__(self) -> None:
         self._plain = msgspec.json.Decoder(Line)
@@ -77,14 +83,20 @@ class LineDecoder:
         addresses: whether those of servers are asked for.
         """
         if not addresses:
-            try:
-                return self._plain.decode_lines(chunk)
-            except msgspec.ValidationError:  # of v1, or wrong: then the next one says so
-                pass
-        records = self._wide.decode_lines(chunk)
-        for record in records:
+            records = self._plain.decode_lines(chunk)
+            if all(map(_is_named, records[:1] + records[-1:])) or not any(name in chunk for name in _V1):
+                return records
+        wide = self._wide.decode_lines(chunk)
+        for record in wide:
             record.service = record.service or record.backend
             record.router = record.router or record.frontend
             if not addresses:
                 record.address = ""
-        return records
+        return wide
+
+    def line(self, line: bytes, *, addresses: bool) -> Line:
+        """Return the record of one line. Raises the same, also where it holds more than one value."""
+        records = self.lines(line, addresses=addresses)
+        if len(records) != 1:
+            raise msgspec.DecodeError("not one value")
+        return records[0]

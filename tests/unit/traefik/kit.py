@@ -14,9 +14,12 @@ def capture(name: str) -> bytes:
     return gzip.decompress((GOLDEN / name).read_bytes())
 
 
-def make_intake(*, hosts: tuple[str, ...] = (), now: float = NOW, most_hosts: int = 200) -> Intake:
+def make_intake(
+    *, hosts: tuple[str, ...] = (), now: float = NOW, most_hosts: int = 200, most_services: int = 200
+) -> Intake:
     counts = Counts(nanoseconds(Options().buckets))
-    return Intake(Folder(counts, Hosts(hosts, most=most_hosts, learn=not hosts), Names(), clock=lambda: now))
+    known = Hosts(hosts, most=most_hosts, learn=not hosts)
+    return Intake(Folder(counts, known, Names(), clock=lambda: now, most_services=most_services))
 
 
 def outcomes(counts: Counts) -> Counter[str]:

@@ -102,6 +102,25 @@ def test_a_forged_host_makes_no_series_of_its_own_with_a_list(host: str) -> None
     assert total(counts) == 1
 
 
+def test_two_values_on_a_line_are_one_that_was_torn() -> None:
+    counts = counted(line()[:-1] * 2 + b"\n" + line())
+    assert counts.lines["request"] == 2
+    assert counts.errors["torn"] == 1
+
+
+def test_what_a_cap_folds_is_counted_in_every_slot_and_at_every_flush() -> None:
+    intake = make_intake(most_services=1)
+    for second in (b"15", b"22", b"29"):
+        for service in ("shop@file", "blog@file"):
+            intake.feed(line(ServiceName=service).replace(b":15Z", b":%sZ" % second))
+    intake.flush()
+    intake.feed(line(ServiceName="blog@file"))
+    intake.flush()
+    counts = intake.folder.counts
+    assert counts.folded["service"] == 4
+    assert total(counts) == 7
+
+
 def test_forged_hosts_stop_at_the_cap_and_are_counted_as_folded() -> None:
     counts = counted(b"".join(line(RequestHost=f"h{n}.example.com") for n in range(1000)), most_hosts=10)
     assert len({host for host, _ in counts.rows}) == 11
