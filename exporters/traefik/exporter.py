@@ -119,7 +119,7 @@ class Exporter:
         self.intake.folder.forget()
 
     def read(self) -> bool:
-        """Take in what is there; return whether there may be more."""
+        """Take in what is there; return whether there may be more. `show` counts it."""
         return self.source.read()
 
     def read_all(self) -> None:
@@ -127,6 +127,7 @@ class Exporter:
         self.source.work()
         while self.read() or (isinstance(self.source, StreamSource) and not self.source.ended):
             pass
+        self.intake.flush()
 
     def show(self) -> Page:
         """Save the state and make the page."""
