@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from exporters.traefik.check import advise, read_configuration
+from exporters.traefik.check import findings
 from swarmstead.errors import Different
 
 __all__ = ["command"]
@@ -17,13 +17,16 @@ __all__ = ["command"]
 def command(file: Path, as_json: bool) -> int:
     r"""Say what a Traefik configuration lacks for true figures, with the lines to add.
 
-    FILE is a static configuration in YAML or a stack file whose service runs Traefik with flags. The exit
-    code is 4 when figures would be missing or false.
+    FILE is a static configuration (YAML, or TOML where it is named so; v1, v2 or v3), or a stack file: then
+    the flags or TRAEFIK_ variables of its Traefik are read, and the labels of its services. The exit code is
+    4 when figures would be missing or false.
 
     \b
     traefik-exporter check stacks/edge.yml
+    traefik-exporter check /etc/traefik/traefik.toml
+    traefik-exporter check shop.yml
     """
-    found = [each for name, options in read_configuration(file).items() for each in advise(name, options)]
+    found = findings(file)
     errors = [each for each in found if each.severity == "error"]
     if as_json:
         click.echo(json.dumps([each.as_dict() for each in found], indent=1))

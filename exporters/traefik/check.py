@@ -1,19 +1,15 @@
-"""What is missing in a Traefik configuration for true figures, and the lines to add.
-
-Takes a static configuration (YAML, v2 and v3) or a stack file whose service runs Traefik with flags; both are
-brought to one form, flags in lower case (``accesslog.format``), before anything is judged.
-"""
+"""What is missing in a Traefik configuration for true figures, and the lines to add."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import yaml
-
+from exporters.traefik.advice import Advice
+from exporters.traefik.labels import advise_labels, has_labels
+from exporters.traefik.static import FILE, IGNORED, VERSION, Options, load, of_stack, of_tree
 from swarmstead.errors import InputError
 
-__all__ = ["Advice", "advise", "options_of_stack", "options_of_static", "read_configuration"]
+__all__ = ["advise", "findings", "read_configuration"]
 
 NEEDED: Final = ("DownstreamStatus", "RequestHost", "RouterName", "ServiceName", "entryPointName", "Duration")
 WANTED: Final = ("OriginStatus", "OriginDuration", "DownstreamContentSize", "RequestContentSize")
@@ -29,88 +25,55 @@ _WHY: Final = {
     "DownstreamContentSize": "bytes out",
     "RequestContentSize": "bytes in",
 }
-Options = dict[str, str]
+_V1_NAMES: Final = {"RouterName": "FrontendName", "ServiceName": "BackendName", "entryPointName": ""}
+_LOG: Final = "--accesslog=true --accesslog.format=json --accesslog.filepath=/var/log/traefik/access.json"
+_OFF: Final = (".observability.accesslogs", ".observability.metrics")
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """One finding. severity: error (figures are missing or false) or note. add: the flag to add, or ""."""
+def findings(path: Path) -> list[Advice]:
+    """Return what to change in a file: a static configuration, or a stack's Traefik and its services' labels.
 
-    severity: str
-    subject: str
-    what: str
-    add: str = ""
-
-    def as_dict(self) -> dict[str, str]:
-        """Return it for --json."""
-        return asdict(self)
-
-
-def _flatten(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(tree, Mapping):
-        if not tree and prefix:
-            yield prefix, "true"
-        for key, value in tree.items():
-            yield from _flatten(value, f"{prefix}.{key}".strip(".").lower())
-    elif isinstance(tree, list):
-        yield prefix, ",".join(map(str, tree))
-    else:
-        yield prefix, "true" if tree is None else str(tree).lower() if isinstance(tree, bool) else str(tree)
+    Raises InputError.
+    """
+    tree = load(path)
+    if "services" not in tree:
+        return advise(path.name, of_tree(tree))
+    traefiks = of_stack(tree)
+    if not traefiks and not has_labels(tree):
+        raise InputError(
+            "no service in it runs Traefik or has labels for it",
+            subject=str(path),
+            hint="Give the file that starts Traefik, its static configuration, or an app's stack file.",
+        )
+    found = [advice for name, options in traefiks.items() for advice in advise(name, options)]
+    return _errors_first([*found, *advise_labels(tree)])
 
 
-def options_of_static(tree: Mapping[str, Any]) -> Options:
-    """Return a static configuration's options."""
-    return dict(_flatten(tree))
-
-
-def _options_of_flags(flags: list[str]) -> Options:
-    options: Options = {}
-    for flag in flags:
-        if flag.startswith("--"):
-            name, equals, value = flag[2:].partition("=")
-            options[name.lower()] = value if equals else "true"
-    return options
-
-
-def options_of_stack(tree: Mapping[str, Any]) -> dict[str, Options]:
-    """Return the options of each service of a stack file that runs Traefik."""
-    found: dict[str, Options] = {}
-    for name, service in (tree.get("services") or {}).items():
-        command = service.get("command") or []
-        flags = command.split() if isinstance(command, str) else [str(each) for each in command]
-        image = str(service.get("image", "")).lower().replace("-exporter", "")
-        if "traefik" in image and any(flag.startswith("--") for flag in flags):
-            found[str(name)] = _options_of_flags(flags)
-    return found
+def _errors_first(found: list[Advice]) -> list[Advice]:
+    return sorted(found, key=lambda advice: advice.severity != "error")
 
 
 def read_configuration(path: Path) -> dict[str, Options]:
     """Return the options of each Traefik in a file, by its name. Raises InputError."""
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", subject=str(path)) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise InputError("is no YAML", subject=where, hint="TOML is not read: give its YAML form.") from None
-    if not isinstance(tree, Mapping):
-        raise InputError("is no configuration", subject=str(path))
-    if "services" in tree:
-        found = options_of_stack(tree)
-        if not found:
-            raise InputError("no service in it runs Traefik with flags", subject=str(path))
-        return found
-    return {path.name: options_of_static(tree)}
+    tree = load(path)
+    return of_stack(tree) if "services" in tree else {path.name: of_tree(tree)}
 
 
 def advise(subject: str, options: Mapping[str, str]) -> list[Advice]:
     """Return what to change, errors first; empty when all is well."""
-    if not _is_on(options, "accesslog"):
-        add = "--accesslog=true --accesslog.format=json --accesslog.filepath=/var/log/traefik/access.json"
-        return [Advice("error", subject, "there is no access log: only --scrape is left, without hosts", add)]
-    found = [*_format(subject, options), *_fields(subject, options), *_more(subject, options)]
-    return sorted(found, key=lambda advice: advice.severity != "error")
+    if FILE in options:
+        what = f"its settings are in {options[FILE]}: beside a file, flags and variables do not count"
+        return [Advice("error", subject, what, "traefik-exporter check that file")]
+    found = [*_ignored(subject, options), *_more(subject, options)]
+    if options.get("accesslogsfile"):
+        what = "accessLogsFile knows the common format only, which has neither host nor service"
+        found.append(Advice("error", subject, what, _LOG))
+    elif not _is_on(options, "accesslog"):
+        what = "there is no access log: only --scrape is left, without hosts and what middlewares answer"
+        found.append(Advice("error", subject, what, _LOG))
+    else:
+        found += [*_format(subject, options), *_fields(subject, options)]
+    return _errors_first(found)
 
 
 def _is_on(options: Mapping[str, str], name: str) -> bool:
@@ -119,21 +82,34 @@ def _is_on(options: Mapping[str, str], name: str) -> bool:
     return any(key == name or key.startswith(name + ".") for key in options)
 
 
+def _ignored(subject: str, options: Mapping[str, str]) -> Iterator[Advice]:
+    if IGNORED in options:
+        yield Advice(
+            "error", subject, f"variables do not count beside flags: {options[IGNORED]}", "give them as flags"
+        )
+
+
 def _format(subject: str, options: Mapping[str, str]) -> Iterator[Advice]:
     if options.get("accesslog.format", "common").lower() != "json":
         what = "the common format has neither host nor service, and clients can forge lines in it"
         yield Advice("error", subject, what, "--accesslog.format=json")
     if not options.get("accesslog.filepath"):
+        if _is_on(options, "accesslog.otlp") and not _is_on(options, "accesslog.dualoutput"):
+            what = "the log goes to an OTLP collector only: there is nothing to read"
+            yield Advice("error", subject, what, "--accesslog.dualoutput=true")
         what = "the log goes to standard output: it can be read from Docker's json-file only, as root"
         yield Advice("note", subject, what, "--accesslog.filepath=/var/log/traefik/access.json")
     for name in options:
         if name.startswith("accesslog.filters."):
-            yield Advice(
-                "error", subject, f"{name} leaves requests out, so no count is right", f"remove --{name}"
-            )
-    if int(options.get("accesslog.bufferingsize") or 0) > 0 and not _keeps(options, "OriginDuration"):
+            what = f"{name} leaves requests out, so no count is right"
+            yield Advice("error", subject, what, f"remove --{name}")
+    if _number(options.get("accesslog.bufferingsize", "")) > 0 and not _keeps(options, "OriginDuration"):
         what = "a buffered log's Duration includes the wait in the buffer"
         yield Advice("error", subject, what, "--accesslog.fields.names.OriginDuration=keep")
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
 
 
 def _keeps(options: Mapping[str, str], field: str) -> bool:
@@ -142,32 +118,28 @@ def _keeps(options: Mapping[str, str], field: str) -> bool:
 
 
 def _fields(subject: str, options: Mapping[str, str]) -> Iterator[Advice]:
+    names = _V1_NAMES if options.get(VERSION) == "1" else {}
     for severity, fields in (("error", NEEDED), ("note", WANTED)):
         for field in fields:
-            if not _keeps(options, field):
-                what = f"{field} is dropped: {_WHY[field]}"
-                yield Advice(severity, subject, what, f"--accesslog.fields.names.{field}=keep")
+            logged = names.get(field, field)
+            if logged and not _keeps(options, logged):
+                what = f"{logged} is dropped: {_WHY[field]}"
+                yield Advice(severity, subject, what, f"--accesslog.fields.names.{logged}=keep")
 
 
 def _more(subject: str, options: Mapping[str, str]) -> Iterator[Advice]:
     for name, value in options.items():
-        off = (
-            name.endswith((".observability.accesslogs", ".observability.metrics"))
-            and value.lower() == "false"
-        )
-        if off:
-            yield Advice(
-                "error",
-                subject,
-                f"--{name}=false: those requests are in no log or metric",
-                f"remove --{name}",
-            )
-    if not _is_on(options, "metrics.prometheus"):
+        if name.endswith(_OFF) and value.lower() == "false":
+            what = f"--{name}=false: those requests are in no log or metric"
+            yield Advice("error", subject, what, f"remove --{name}")
+    if not _is_on(options, "metrics.prometheus") and not _is_on(options, "web.metrics.prometheus"):
         what = "no metrics: certificates that run out cannot be seen"
-        yield Advice(
-            "note", subject, what, "--metrics.prometheus=true --metrics.prometheus.entrypoint=metrics"
-        )
-    elif "metrics.prometheus.headerlabels" in " ".join(options):
-        yield Advice(
-            "error", subject, "headerlabels: clients can make series without end", "remove headerlabels"
-        )
+        add = "--metrics.prometheus=true --metrics.prometheus.entrypoint=metrics"
+        yield Advice("note", subject, what, add)
+        return
+    if any(name.startswith("metrics.prometheus.headerlabels") for name in options):
+        what = "headerlabels: clients can make series without end"
+        yield Advice("error", subject, what, "remove headerlabels")
+    if options.get("metrics.prometheus.addserviceslabels", "true").lower() == "false":
+        what = "metrics have no services: --scrape, which stands in for the log, counts nothing"
+        yield Advice("note", subject, what, "--metrics.prometheus.addserviceslabels=true")
