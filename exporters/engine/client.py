@@ -135,7 +135,7 @@ class Engine:
 
     def task_addresses(self, deadline: float = CLUSTER_SECONDS) -> dict[str, list[str]]:
         """Return the addresses (IP) of each service's running tasks in its networks, by service ID."""
-        path = "/tasks?filters=" + _filters({"desired-state": ["running"]})
+        path = "/tasks?" + _filters({"desired-state": ["running"]})
         decoder = msgspec.json.Decoder(list[AttachedTask])
         found: dict[str, list[str]] = {}
         for task in self._decode(decoder, self._call(path, deadline), "GET /tasks"):

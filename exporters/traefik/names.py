@@ -121,7 +121,7 @@ class Names:
         if len(owners) == 1:
             return owners[0]
         if owners:
-            return self.directory.addresses.get(address.rpartition(":")[0], name)
+            return self.directory.addresses.get(address.rpartition(":")[0].strip("[]"), name)
         return bare
 
     def of_router(self, router: str, entrypoint: str = "") -> str:

@@ -46,6 +46,14 @@ def test_a_collision_without_an_address_is_neithers() -> None:
     assert names.service("dupsvc@swarm", "198.51.100.1:80") == "dupsvc@swarm"
 
 
+def test_a_collision_is_settled_by_an_address_of_ipv6_too() -> None:
+    names = Names()
+    owners = {"web": ("a_web", "b_web")}
+    names.directory = Directory(services=owners, addresses={"fd00::5": "a_web", "10.0.1.6": "b_web"})
+    assert names.service("web@swarm", "[fd00::5]:80") == "a_web"
+    assert names.service("web@swarm", "10.0.1.6:80") == "b_web"
+
+
 def test_without_labels_only_the_provider_goes() -> None:
     assert Names().service("shop-web@swarm") == "shop-web"
     assert Names().service("shop-web@docker") == "shop-web"
