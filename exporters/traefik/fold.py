@@ -8,7 +8,7 @@ from exporters.traefik.counts import CLASSES, Counts, Row, bounded
 from exporters.traefik.hosts import OTHER, Hosts
 from exporters.traefik.names import Names, bare_router
 from exporters.traefik.outcome import SERVED, code_class, is_internal, is_routed, outcome
-from exporters.traefik.record import CELL_HEAD, PUT, Key
+from exporters.traefik.record import ADDRESS, CELL_HEAD, PUT, Key
 from exporters.traefik.windows import KEEP, SLOT
 
 __all__ = ["NO_HOST", "NO_SERVICE", "Folder"]
@@ -109,7 +109,8 @@ class Folder:
         return place
 
     def _place(self, key: Key, number: int) -> _Place:
-        raw_host, raw_service, router, raw_entrypoint, status, origin, address = key
+        raw_host, raw_service, router, raw_entrypoint, status, origin = key
+        raw_service, _, address = raw_service.partition(ADDRESS)
         if status == -1:
             return _Place("other")
         if is_internal(router, raw_service):

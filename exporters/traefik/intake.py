@@ -110,7 +110,7 @@ class Intake:
             if r.time != time:
                 time = r.time
                 self._turn(unix_seconds(time))
-            key = r.host, r.service, r.router, r.entrypoint, r.status, r.origin, r.address
+            key = r.host, r.service, r.router, r.entrypoint, r.status, r.origin
             try:
                 cell = cells[key]
             except KeyError:
@@ -225,7 +225,7 @@ class Intake:
             self._turn(parse_clf_time(parsed.time))
         router = "" if parsed.router == b"-" else parsed.router.decode("utf-8", "replace")[:_LONGEST_NAME]
         service = self._clf_service(router, parsed.server)
-        key = (NO_HOST, service, router, "", parsed.status, -1, "")
+        key = (NO_HOST, service, router, "", parsed.status, -1)
         cell = self._cells.get(key)
         if cell is None:
             cell = self._cells[key] = self._new_cell()
