@@ -59,8 +59,10 @@ class Exporter:
             details=lambda: state.info.swarm.cluster if state.info else None,
             role=options.role,
         )
-        self.ping = PingWatch(engine(), state, lambda: self.cluster.judge(engine_up=state.up))
         self.events = EventWatch(engine(), board, self.cluster.hint, self.info.ask)
+        self.ping = PingWatch(
+            engine(), state, lambda: self.cluster.judge(engine_up=state.up), self.events.hasten
+        )
         self.containers = ContainerWatch(engine(), state, self.events)
 
     def start(self, stop: Stop) -> None:

@@ -15,6 +15,7 @@ from exporters.swarm.board import Board
 from exporters.swarm.kinds import cluster
 from exporters.swarm.render import ClusterPage, section
 from exporters.swarm.rules.failures import FailureCounter
+from exporters.swarm.rules.quorum import quorum
 from exporters.swarm.view import ClusterView
 from swarmstead.stop import Stop
 
@@ -136,10 +137,14 @@ class ClusterWatch:
             self._timeouts = 0
             self._is_manager = True
             self._board.answered()
-            if self._leads(nodes):
-                self._answer(nodes, changed=nodes_changed)
-            else:
+            if not self._leads(nodes):
                 self._withdraw()
+            elif quorum(nodes).margin < 0:
+                # A leader that was cut off answers as one until Raft lets it step down, up to 20 s later:
+                # beside the new one, with what it last heard.
+                self._withdraw(lost=True)
+            else:
+                self._answer(nodes, changed=nodes_changed)
         except EngineError as error:
             return self._failed(error, began)
         self._read_at = time.monotonic()

@@ -30,6 +30,7 @@ _SETTLE_SECONDS: Final = 3.0
 _SILENCE_SECONDS: Final = 600.0
 _LONGEST_BACKOFF_SECONDS: Final = 30.0
 _GATHER_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 0.2
 
 
 class EngineState:
@@ -82,12 +83,18 @@ class EngineState:
 
 
 class PingWatch:
-    """Asks for a sign of life when nothing else gave one lately. judge: called each second."""
+    """Asks for a sign of life when nothing else gave one lately.
 
-    def __init__(self, engine: Engine, state: EngineState, judge: Callable[[], None]) -> None:
+    judge: called each second. back: called when the engine answers again.
+    """
+
+    def __init__(
+        self, engine: Engine, state: EngineState, judge: Callable[[], None], back: Callable[[], None]
+    ) -> None:
         self._engine = engine
         self._state = state
         self._judge = judge
+        self._back = back
         self.beat = time.monotonic()
         self._shown = False
 
@@ -116,6 +123,8 @@ class PingWatch:
             state.up = True
         self.beat = time.monotonic()
         self._judge()
+        if state.up and not before:
+            self._back()
         if state.up != before or not self._shown:
             state.show()
             self._shown = True
@@ -198,6 +207,7 @@ class EventWatch:
         self._board = board
         self._hint = hint
         self._info = info
+        self._again = threading.Event()
         self.queue: queue.SimpleQueue[Event | _Stream] = queue.SimpleQueue()
 
     def run(self, stop: Stop) -> None:
@@ -211,9 +221,18 @@ class EventWatch:
             if self._follow(stop):
                 backoff = 0.5
             self._down()
-            if stop.wait(backoff):
-                return
+            self._pause(stop, backoff)
             backoff = min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
+
+    def hasten(self) -> None:
+        """Open the stream now, from another thread: the engine answers again."""
+        self._again.set()
+
+    def _pause(self, stop: Stop, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        self._again.clear()
+        while time.monotonic() < end and not self._again.wait(_LOOK_SECONDS) and not stop.requested:
+            pass
 
     def reopen(self) -> None:
         """End the stream, from another thread: it does not tell what happens."""

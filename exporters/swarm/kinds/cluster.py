@@ -18,7 +18,8 @@ __all__ = ["METRICS", "lost", "samples"]
 QUORUM = Metric(
     "swarm_cluster_quorum",
     "Whether the managers have a leader and a majority. 0 is said by every manager, 1 by the leader alone.",
-    source="GET /nodes answers; without quorum it hangs, then says that there is no leader (swarmkit, raft)",
+    source="GET /nodes: without quorum it hangs, then says that there is no leader; or the leader reaches no "
+    "majority (swarmkit, raft)",
     when="Absent on workers, and on managers that do not lead while there is a quorum.",
 )
 MANAGERS = Metric(

@@ -158,6 +158,21 @@ def test_leadership_comes_and_goes_within_a_poll_and_counters_start_anew(
     )
 
 
+def test_a_leader_that_is_cut_off_from_the_majority_takes_all_back(watch: Callable[..., _Watched]) -> None:
+    nodes = scenario("29/managers-idle").answers["nodes"][1]
+    it = watch()
+    it.until("swarm_cluster_quorum", 1)
+    alone = re.sub(r'("Reachability":\s*)"reachable"', r'\1"unreachable"', nodes)
+    alone = re.sub(r'("Leader":\s*true,\s*"Reachability":\s*)"unreachable"', r'\1"reachable"', alone)
+    assert alone.count('"unreachable"') == 2
+    it.engine.replies["/nodes"] = Reply(body=alone.encode())
+    it.until("swarm_cluster_quorum", 0)
+    assert it.cluster_series() == ["swarm_cluster_quorum"]
+    assert it.value("swarm_exporter_cluster_source") == 0
+    it.engine.replies["/nodes"] = Reply(body=nodes.encode())
+    it.until("swarm_cluster_quorum", 1)
+
+
 def test_without_a_leader_nothing_is_said_but_that(watch: Callable[..., _Watched]) -> None:
     it = watch()
     it.until("swarm_exporter_cluster_source", 1)
@@ -363,6 +378,7 @@ def test_an_engine_that_dies_and_comes_back(watch: Callable[..., _Watched]) -> N
     it.exporter.cluster._read_at -= 20
     it.until("swarm_exporter_cluster_source", 0, 4)
     it.engine.replies |= alive
+    it.until("swarm_exporter_event_stream_up", 1, 3)  # not after the pause that had grown meanwhile
     it.until("swarm_exporter_cluster_source", 1, 6)
     it.until("swarm_engine_witness_up", 1, 6)
     assert it.value("swarm_engine_up") == 1
