@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from lab import entry as entries
 from lab import images
 from lab.cluster import Lab
 from lab.node import Node
@@ -19,7 +20,7 @@ from lab.state import DEFAULT_NAME, MOST_NODES, Record, names
 from lab.status import as_table, status_of
 from lab.teardown import take_down
 from swarmstead.command import run
-from swarmstead.errors import Stopped
+from swarmstead.errors import Stopped, UsageError
 
 __all__ = ["cli", "main"]
 
@@ -58,11 +59,33 @@ def cli() -> None:
 )
 @_name
 def up(*, nodes: int, managers: int, heartbeat: float | None, name: str) -> None:
-    """Boot the nodes and join them to a Swarm; takes some 2 seconds."""
+    """Boot the nodes and join them to a Swarm; takes some 2 seconds.
+
+    With SWARMSTEAD_TRAEFIK=/path/to/traefik (v1, v2 or v3) that one is the entry: see `lab entry`.
+    """
     began = time.monotonic()
+    traefik = entries.given()
     lab = Lab.up(nodes, managers, name, heartbeat=heartbeat)
     click.echo(f"Lab {name} is up in {time.monotonic() - began:.1f} s: {nodes} nodes, {managers} managing.")
     click.echo(f"export DOCKER_HOST=unix://{lab.nodes[0].socket}")
+    if traefik is not None:
+        click.echo(f"Entry: {entries.deploy(lab, traefik)}")
+
+
+@cli.command()
+@click.option("--traefik", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="The binary.  [default: SWARMSTEAD_TRAEFIK]")  # fmt: skip
+@_name
+def entry(*, traefik: Path | None, name: str) -> None:
+    """Put a real Traefik before the Swarm, on n1; `up` does where SWARMSTEAD_TRAEFIK is set.
+
+    It serves what the labels of services on the network `edge` say on port 80 of n1's address, its API on
+    8080, and writes its access log into the volume `traefik-log`.
+    """
+    binary = traefik or entries.given()
+    if binary is None:
+        raise UsageError("no Traefik is named", hint="Give --traefik PATH, or set SWARMSTEAD_TRAEFIK.")
+    click.echo(f"Entry: {entries.deploy(Lab.find(name), binary)}")
 
 
 @cli.command()

@@ -70,7 +70,10 @@ def _docker() -> str:
 @pytest.mark.parametrize(
     "files",
     [[path.name] for path in FILES]
-    + [["monitoring.yml", "swarm-exporter.yml", "node-exporter.yml", "grafana.yml"]],
+    + [
+        ["monitoring.yml", "swarm-exporter.yml", "node-exporter.yml", "grafana.yml"],
+        ["traefik-exporter.yml", "merge/traefik-exporter-engine.yml"],
+    ],
     ids=" ".join,
 )
 def test_docker_takes_it(files: list[str], tmp_path: Path) -> None:
@@ -218,3 +221,16 @@ def test_exporter_and_traefik_share_one_log() -> None:
     where = {each["services"][name]["deploy"]["placement"]["constraints"][0]
              for each, name in ((edge, "traefik"), (exporter, "traefik-exporter"))}  # fmt: skip
     assert len(where) == 1
+
+
+def test_what_names_services_by_the_engine_asks_the_edges_own_proxy() -> None:
+    edge, more = (
+        yaml.safe_load((STACKS / name).read_text())
+        for name in ("edge.yml", "merge/traefik-exporter-engine.yml")
+    )
+    (service,) = more["services"].values()
+    host = service["environment"]["SWARMSTEAD_LEARN_ENGINE"].removeprefix("tcp://").removesuffix(":2375")
+    assert edge["services"][host]["networks"] == ["control"]
+    assert edge["networks"]["control"].get("name") is None  # so it is the stack's name before it
+    assert more["networks"]["control"] == {"external": True, "name": "edge_control"}
+    assert "control" in service["networks"]
