@@ -106,6 +106,8 @@ class Variable:
     metric: str
     source: str = ""
     """The label whose values are offered; the variable's own name where it is left out."""
+    one: bool = False
+    """Exactly one value is chosen, at first the first: for values that must never be added up."""
 
     def json(self) -> Json:
         """Return the variable."""
@@ -119,10 +121,10 @@ class Variable:
             "query": {"query": query, "refId": self.name, "qryType": 1},
             "refresh": 2,
             "sort": 1,
-            "multi": True,
-            "includeAll": True,
-            "allValue": ".*",
-            "current": {"text": ["All"], "value": ["$__all"]},
+            "multi": not self.one,
+            "includeAll": not self.one,
+            "allValue": None if self.one else ".*",
+            "current": {} if self.one else {"text": ["All"], "value": ["$__all"]},
             "options": [],
         }
 

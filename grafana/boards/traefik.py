@@ -5,7 +5,10 @@ from grafana.panels import bars, series, stat, table
 
 __all__ = ["BOARD"]
 
-_H = '{host=~"$host"}'
+# What the log and what scrapes tell are the same requests: never summed, so one of them is looked at.
+_CHOSEN = 'source="$source", host=~"$host"'
+_H = f"{{{_CHOSEN}}}"
+_ERRORS = f'traefik_rate_requests_total{{code_class="5xx", {_CHOSEN}}}'
 # A bucket is published some seconds after its end, so at T the series still shows the one before: one minute
 # later is looked up for each bar.
 _BUCKETS = f"traefik_rate_bucket_requests_per_second{_H} offset -1m"
@@ -16,7 +19,10 @@ BOARD = Board(
     description="Requests, errors and times of every site, from Traefik's access log.",
     since="now-6h",
     refresh="1m",
-    variables=(Variable("host", "Site", "traefik_rate_requests_total"),),
+    variables=(
+        Variable("source", "Counted from", "traefik_rate_requests_total", one=True),
+        Variable("host", "Site", "traefik_rate_requests_total"),
+    ),
     rows=(
         Row(
             "Requests per second",
@@ -44,14 +50,14 @@ BOARD = Board(
             (
                 stat(
                     "Requests per second, last minute",
-                    Query('sum(traefik_rate_requests_per_second{window="1m", host=~"$host"})'),
+                    Query(f'sum(traefik_rate_requests_per_second{{window="1m", {_CHOSEN}}})'),
                     description="All sites chosen, mean of the last minute.",
                     unit="reqps",
                 ),
                 stat(
                     "Errors (5xx), last hour",
                     Query(
-                        f"""sum(increase(traefik_rate_requests_total{{code_class="5xx", host=~"$host"}}[1h]))
+                        f"""sum(increase({_ERRORS}[1h]))
                         / sum(increase(traefik_rate_requests_total{_H}[1h]))"""
                     ),
                     description="Part of all answers that were errors of the server.",
@@ -71,13 +77,12 @@ BOARD = Board(
                 table(
                     "Sites",
                     Query(
-                        'sum by (host) (traefik_rate_requests_per_second{window="5m", host=~"$host"})',
+                        f'sum by (host) (traefik_rate_requests_per_second{{window="5m", {_CHOSEN}}})',
                         table=True,
                     ),
                     Query(f"sum by (host) (increase(traefik_rate_requests_total{_H}[1d]))", table=True),
                     Query(
-                        """sum by (host) (
-                        increase(traefik_rate_requests_total{code_class="5xx", host=~"$host"}[1d]))""",
+                        f"sum by (host) (increase({_ERRORS}[1d]))",
                         table=True,
                     ),
                     Query(
@@ -117,7 +122,7 @@ BOARD = Board(
                     "Requests per second by outcome",
                     Query(
                         'sum by (outcome) (rate(traefik_rate_outcomes_total{outcome!="app", '
-                        'host=~"$host"}[$__rate_interval]))',
+                        'source="$source", host=~"$host"}[$__rate_interval]))',
                         legend="{{outcome}}",
                     ),
                     description="All but what the app answered well: what Traefik's own metrics do not show.",
@@ -126,7 +131,7 @@ BOARD = Board(
                 ),
                 series(
                     "Errors (5xx) of all answers, by site",
-                    Query(f"host:traefik_rate_errors:ratio_rate5m{_H}", legend="{{host}}"),
+                    Query('host:traefik_rate_errors:ratio_rate5m{host=~"$host"}', legend="{{host}}"),
                     description="Mean of 5 minutes.",
                     unit="percentunit",
                 ),
