@@ -40,8 +40,10 @@ One instance runs on every node. The one on the leading manager answers for the 
   `max by (service, stack, mode) (swarm_service_running_replicas)`.
 - **No quorum.** Every manager says `swarm_cluster_quorum 0` and no other figure of the cluster: nobody can
   know it. A manager says so once its node list is unanswered for 2.5 s while its engine answers, so also
-  during the 10 to 15 s of an election. What the living engines run is there all the time, in
-  `swarm_engine_service_containers`.
+  during the 10 to 30 s of an election. What the living engines run is there all the time, in
+  `swarm_engine_service_containers`. The recorded `service:swarm_service_desired_replicas:max` and
+  `service:swarm_service_running_replicas:max` have no gap: while nobody answers, nobody can change what is
+  desired, so for a minute it still counts, and what the engines confirm stands in for what runs.
 - **Two witnesses.** `swarm_service_running_replicas` is what the managers believe. They notice a dead worker
   after some 15 s, a dead leader after some 45 s. `swarm_engine_service_containers` is what each engine runs
   itself; summed over the instances that answer it is true at once.
