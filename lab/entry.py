@@ -93,6 +93,7 @@ def deploy(lab: Lab, binary: Path, *, base: str = "base") -> str:
         lab.docker("network", "create", "--driver", "overlay", "--attachable", NETWORK)
     lab.docker(
         "service", "create", "--detach", "--no-resolve-image", "--name", SERVICE, "--user", "0:0",
+        "--stop-grace-period", "2s",
         "--network", NETWORK, "--endpoint-mode", "dnsrr", "--constraint", "node.hostname==n1",
         "--publish", "mode=host,target=80,published=80", "--publish", "mode=host,target=8080,published=8080",
         "--mount", f"type=bind,source={_SOCKET},target={_SOCKET},readonly",
