@@ -16,6 +16,7 @@ peer's, in turned order every other round, so that what else runs on the machine
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import statistics
@@ -23,9 +24,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
-__all__ = ["Bench", "Result", "children_cpu_seconds", "measure_cpu"]
+__all__ = ["Bench", "Result", "as_installed", "children_cpu_seconds", "measure_cpu"]
 
 Better = Literal["more", "less"]
 
@@ -41,6 +43,12 @@ class Result:
     unit: str
     ratio: float | None
     rounds: int
+
+
+def as_installed(folder: Path) -> dict[str, str]:
+    """Return an environment in which our modules are compiled once, below `folder`, as pip compiles them."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return environment | {"PYTHONPYCACHEPREFIX": str(folder / "compiled")}
 
 
 def children_cpu_seconds() -> float:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench._harness import Bench
+from bench._harness import Bench, as_installed
 from migrate.remotes.testkit import S3Proxy
 from tests.support.s3servers import KEY, KEY_ID, Server, rclone_program, rclone_s3
 
@@ -91,7 +91,7 @@ def our_command(folder: Path, url: str, prefix: str, scratch: Path) -> tuple[lis
     state = scratch / f"{prefix}-{time.monotonic_ns()}.ledger"
     words = [sys.executable, "-m", "migrate", "files", "copy", str(folder), f"s3://pictures/{prefix}"]
     env = {
-        **os.environ,
+        **as_installed(scratch),
         "SWARMSTEAD_ENDPOINT": url,
         "SWARMSTEAD_REMOTE_KEY_ID": KEY_ID,
         "SWARMSTEAD_REMOTE_KEY": KEY,

@@ -15,7 +15,7 @@ from typing import TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench._harness import Bench
+from bench._harness import Bench, as_installed
 
 FIGURES = "json", "json ten fields", "clf"
 BEGIN = 1_795_500_000
@@ -119,15 +119,15 @@ Work = Callable[[Path], tuple[int, float, float]]
 
 
 def ours(path: Path) -> tuple[int, float, float]:
-    """Run the exporter over a log; return requests counted, CPU-seconds and peak MiB.
-
-    Its modules are compiled once, as an installed program's are.
-    """
+    """Run the exporter over a log; return requests counted, CPU-seconds and peak MiB."""
     command = [sys.executable, "-c", OURS, "serve", "--once", "--log", str(path)]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPYCACHEPREFIX"] = str(path.parent / "compiled")
     done = subprocess.run(
-        command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1], env=environment
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+        env=as_installed(path.parent),
     )
     counted = sum(
         int(n) for n in re.findall(r"^traefik_rate_requests_total\{.*\} (\d+)$", done.stdout, re.MULTILINE)

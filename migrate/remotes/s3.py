@@ -1,8 +1,8 @@
 """``s3://BUCKET[/PREFIX]`` at any endpoint.
 
-boto3 does what is rare (list, copy, delete, beginning and finishing an upload in parts) and knows where keys
-come from. What happens once for each file (put, get, head, a part) goes over our own `wire`: boto3 takes some
-3 ms of a core for each small put, which is most of what a copy of many pictures would take.
+What happens for each file (put, get, head, a part) or page of files goes over our own `wire`: boto3 takes
+some 3 ms of a core for each small put, which is most of what a copy of many pictures would take. The rest
+is boto3's, in `s3_api`.
 
 The hash travels as the object's metadata (``x-amz-meta-sha1``); what proves the bytes is `Content-MD5`, which
 the server checks, and the ETag, which must be that MD5 unless the bucket encrypts with keys of its own.
@@ -11,28 +11,24 @@ the server checks, and the ETag, which must be that MD5 unless the bucket encryp
 import base64
 import hashlib
 import re
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from mimetypes import guess_type
-from typing import TYPE_CHECKING, Any
-
-import boto3
-from botocore.config import Config
-from botocore.credentials import Credentials
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import TYPE_CHECKING
 
 from migrate.remotes.base import CHUNK_BYTES, About, Body, Capabilities, Part, Source, Stored, Unfinished
 from migrate.remotes.bill import Bill
-from migrate.remotes.s3_errors import ABSENT, from_body, from_boto
-from migrate.remotes.sigv4 import UNSIGNED, canonical_query, path_of, signed
+from migrate.remotes.s3_errors import from_body
+from migrate.remotes.s3_listing import listed, query
+from migrate.remotes.sigv4 import UNSIGNED, Key, canonical_query, path_of, signed
 from migrate.remotes.stream import Window, metered
 from migrate.remotes.wire import Answer, Wire
-from swarmstead.errors import Corrupt, Denied, InputError, SwarmsteadError
+from swarmstead.errors import Corrupt, Unreachable
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    from migrate.remotes.s3_api import S3Api
 
 __all__ = ["S3Remote"]
 
@@ -86,42 +82,34 @@ class S3Remote:
         self._region = region or region_of(endpoint)
         self._endpoint = endpoint.rstrip("/") or f"https://s3.{self._region}.amazonaws.com"
         self._wire = Wire(self._endpoint)
-        session = boto3.Session()
-        found = Credentials(key_id, key) if key_id else session.get_credentials()
-        if found is None:
-            raise Denied(
-                "no key for this remote",
-                subject=self.url,
-                hint="Set SWARMSTEAD_REMOTE_KEY_ID and SWARMSTEAD_REMOTE_KEY_FILE, or AWS's variables.",
-            )
-        self._credentials = found
+        self._made: S3Api | None = None
+        self._making = threading.Lock()
+        if key_id:
+            given = Key(key_id, key)
+            self._key: Callable[[], Key] = lambda: given
+        else:
+            from migrate.remotes.s3_api import find_key  # noqa: PLC0415 - as `_api`
 
-    @cached_property
-    def client(self) -> "S3Client":
-        """Return boto3's client, with no retries of its own and no checksums that B2 would refuse."""
-        key = self._credentials.get_frozen_credentials()
-        return boto3.client(
-            "s3",
-            endpoint_url=self._endpoint,
-            region_name=self._region,
-            aws_access_key_id=key.access_key,
-            aws_secret_access_key=key.secret_key,
-            aws_session_token=key.token,
-            config=Config(
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                connect_timeout=10,
-                read_timeout=60,
-                retries={"mode": "standard", "total_max_attempts": 1},
-                s3={"addressing_style": "path"},
-            ),
-        )
+            self._key = find_key(self.url)
+
+    @property
+    def _api(self) -> "S3Api":
+        with self._making:
+            if self._made is None:
+                from migrate.remotes.s3_api import S3Api  # noqa: PLC0415 - a third of a second, often for nothing
+
+                self._made = S3Api(
+                    self._bucket,
+                    self._prefix,
+                    endpoint=self._endpoint,
+                    region=self._region,
+                    key=self._key,
+                    bill=self.bill,
+                )
+            return self._made
 
     def _subject(self, name: str) -> str:
         return f"{self.url}{name}"
-
-    def _told(self, error: BotoCoreError | ClientError, name: str = "") -> SwarmsteadError:
-        return from_boto(error, self._subject(name))
 
     def _ask(
         self,
@@ -132,10 +120,12 @@ class S3Remote:
         query: dict[str, str] | None = None,
         body: Source | bytes = b"",
         size: int = 0,
+        path: str = "",
     ) -> Answer:
-        """Sign and send one request."""
-        key = self._credentials.get_frozen_credentials()
-        path, search = path_of(self._bucket, self._prefix + name), canonical_query(query or {})
+        """Sign and send one request. path: the bucket's own, where it is not about an object."""
+        key = self._key()
+        path = path or path_of(self._bucket, self._prefix + name)
+        search = canonical_query(query or {})
         full = {"host": self._wire.host, "x-amz-content-sha256": UNSIGNED, **headers}
         if key.token:
             full["x-amz-security-token"] = key.token
@@ -144,8 +134,8 @@ class S3Remote:
             path,
             search,
             full,
-            key_id=str(key.access_key),
-            secret=str(key.secret_key),
+            key_id=key.id,
+            secret=key.secret,
             region=self._region,
             now=time.time(),
         )
@@ -153,7 +143,7 @@ class S3Remote:
         return self._wire.ask(method, target, full, body=body, size=size, subject=self._subject(name))
 
     def _metadata(self, name: str, sha1: str, mtime_ns: int) -> dict[str, str]:
-        found = {"content-type": guess_type(name)[0] or "application/octet-stream", "x-amz-meta-sha1": sha1}
+        found = {"content-type": _content_type(name), "x-amz-meta-sha1": sha1}
         if mtime_ns:
             found[f"x-amz-meta-{_MTIME}"] = _seconds(mtime_ns)
         return found
@@ -266,24 +256,18 @@ class S3Remote:
     def page(self, *, prefix: str = "", after: str = "", limit: int = 1000) -> Sequence[Stored]:
         """Describe up to `limit` objects."""
         self.bill.count("list")
+        before = self._prefix
+        asked = query(before + prefix, before + after if after else "", limit)
+        answer = self._ask("GET", "", {}, query=asked, path=path_of(self._bucket, ""))
         try:
-            answer = self.client.list_objects_v2(
-                Bucket=self._bucket,
-                Prefix=self._prefix + prefix,
-                StartAfter=self._prefix + after if after else "",
-                MaxKeys=limit,
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise self._told(error) from None
-        return [
-            Stored(
-                found["Key"][len(self._prefix) :],
-                found["Size"],
-                tag=found["ETag"].strip('"'),
-                mtime_ns=int(found["LastModified"].timestamp() * 10**9),
-            )
-            for found in answer.get("Contents", [])
-        ]
+            body = b"".join(answer.chunks())
+        except OSError as error:
+            raise Unreachable(f"the list broke off ({error})", subject=self.url) from None
+        finally:
+            answer.close()
+        if answer.status != 200:  # noqa: PLR2004
+            raise from_body(answer.status, answer.headers, body.decode(errors="replace"), self.url)
+        return listed(body, prefix=before, subject=self.url)
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """Describe every object."""
@@ -294,17 +278,7 @@ class S3Remote:
 
     def copy(self, source: str, target: str) -> Stored:
         """Copy an object at the server."""
-        self.bill.count("copy")
-        try:
-            self.client.copy_object(
-                Bucket=self._bucket,
-                Key=self._prefix + target,
-                CopySource={"Bucket": self._bucket, "Key": self._prefix + source},
-            )
-        except (BotoCoreError, ClientError) as error:
-            if _code(error) in ABSENT:
-                raise InputError("no such object", subject=self._subject(source)) from None
-            raise self._told(error, source) from None
+        self._api.copy(source, target)
         found = self.head(target)
         if found is None:
             raise Corrupt("the copy is not there", subject=self._subject(target))
@@ -312,26 +286,12 @@ class S3Remote:
 
     def delete(self, name: str) -> None:
         """Remove an object; where the bucket keeps versions, the server only hides it."""
-        self.bill.count("delete")
-        try:
-            self.client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
-        except (BotoCoreError, ClientError) as error:
-            if _code(error) not in ABSENT:
-                raise self._told(error, name) from None
+        self._api.delete(name)
 
     def begin(self, name: str, *, size: int, sha1: str, mtime_ns: int = 0) -> str:
         """Begin an upload in parts."""
-        self.bill.count("begin")
         metadata = {"sha1": sha1, **({_MTIME: _seconds(mtime_ns)} if mtime_ns else {})}
-        try:
-            return self.client.create_multipart_upload(
-                Bucket=self._bucket,
-                Key=self._prefix + name,
-                ContentType=guess_type(name)[0] or "application/octet-stream",
-                Metadata=metadata,
-            )["UploadId"]
-        except (BotoCoreError, ClientError) as error:
-            raise self._told(error, name) from None
+        return self._api.begin(name, content_type=_content_type(name), metadata=metadata)
 
     def put_part(
         self, name: str, upload: str, number: int, source: Source, *, size: int, digest: str
@@ -343,43 +303,12 @@ class S3Remote:
 
     def parts(self, name: str, upload: str) -> dict[int, Part]:
         """Return the parts that the server has."""
-        found: dict[int, Part] = {}
-        marker = 0
-        while True:
-            self.bill.count("parts")
-            try:
-                answer = self.client.list_parts(
-                    Bucket=self._bucket, Key=self._prefix + name, UploadId=upload, PartNumberMarker=marker
-                )
-            except (BotoCoreError, ClientError) as error:
-                if _code(error) in {"NoSuchUpload", *ABSENT}:
-                    return {}
-                raise self._told(error, name) from None
-            for part in answer.get("Parts", []):
-                number = part["PartNumber"]
-                found[number] = Part(number, part["Size"], part["ETag"].strip('"'))
-            marker = int(answer.get("NextPartNumberMarker") or 0)
-            if not answer.get("IsTruncated") or not marker:
-                return found
+        return self._api.parts(name, upload)
 
     def finish(self, name: str, upload: str, parts: Sequence[Part], *, size: int, sha1: str) -> Stored:
-        """Make the object from its parts; its ETag must be the MD5 of their MD5s."""
-        self.bill.count("finish")
-        try:
-            answer = self.client.complete_multipart_upload(
-                Bucket=self._bucket,
-                Key=self._prefix + name,
-                UploadId=upload,
-                MultipartUpload={"Parts": [{"PartNumber": p.number, "ETag": f'"{p.digest}"'} for p in parts]},
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise self._told(error, name) from None
-        tag = answer["ETag"].strip('"')
-        joined = hashlib.md5(b"".join(bytes.fromhex(p.digest) for p in parts), usedforsecurity=False)
-        ours = f"{joined.hexdigest()}-{len(parts)}"
-        if tag != ours and re.fullmatch(r"[0-9a-f]{32}-\d+", tag) and not answer.get("SSEKMSKeyId"):
-            raise Corrupt("the server joined other parts than were sent", subject=self._subject(name))
-        # Some servers (rclone's) list the whole's MD5 instead; and an object is proved by what is there.
+        """Make the object from its parts."""
+        self._api.finish(name, upload, parts)
+        # Some servers (rclone's) list the whole's MD5 as its ETag; an object is proved by what is there.
         found = self.head(name)
         if found is None or (found.size, found.sha1) != (size, sha1):
             raise Corrupt("what the server joined is not there", subject=self._subject(name))
@@ -387,57 +316,19 @@ class S3Remote:
 
     def abandon(self, name: str, upload: str) -> None:
         """Forget an upload."""
-        self.bill.count("abandon")
-        try:
-            self.client.abort_multipart_upload(Bucket=self._bucket, Key=self._prefix + name, UploadId=upload)
-        except (BotoCoreError, ClientError) as error:
-            if _code(error) not in {"NoSuchUpload", *ABSENT}:
-                raise self._told(error, name) from None
+        self._api.abandon(name, upload)
 
     def about(self) -> About:
         """Say what the bucket will do; S3 does not tell what a key may do."""
-        return About(lifecycle=self._lifecycle(), versions=self._versions())
-
-    def _lifecycle(self) -> Sequence[str] | None:
-        self.bill.count("buckets")
-        try:
-            rules = self.client.get_bucket_lifecycle_configuration(Bucket=self._bucket)["Rules"]
-        except (BotoCoreError, ClientError) as error:
-            return () if _code(error) == "NoSuchLifecycleConfiguration" else None
-        return [_rule_in_words(dict(rule)) for rule in rules if rule.get("Status") == "Enabled"]
-
-    def _versions(self) -> bool | None:
-        self.bill.count("buckets")
-        try:
-            return self.client.get_bucket_versioning(Bucket=self._bucket).get("Status") == "Enabled"
-        except (BotoCoreError, ClientError):
-            return None
+        return self._api.about()
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Return the uploads that were begun."""
-        self.bill.count("list")
-        try:
-            answer = self.client.list_multipart_uploads(Bucket=self._bucket, Prefix=self._prefix)
-        except (BotoCoreError, ClientError) as error:
-            raise self._told(error) from None
-        for found in answer.get("Uploads", []):
-            yield Unfinished(found["Key"][len(self._prefix) :], found["UploadId"])
+        return self._api.unfinished()
 
 
-def _code(error: BotoCoreError | ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
-
-
-def _rule_in_words(rule: dict[str, Any]) -> str:
-    where = rule.get("Filter", {}).get("Prefix") or rule.get("Prefix") or ""
-    what = []
-    if days := rule.get("Expiration", {}).get("Days"):
-        what.append(f"deletes objects {days} days after they were put")
-    if days := rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays"):
-        what.append(f"deletes replaced and deleted versions after {days} days")
-    if days := rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation"):
-        what.append(f"forgets unfinished uploads after {days} days")
-    return f"{where}*: {', '.join(what) or 'a rule that is not about deleting'}"
+def _content_type(name: str) -> str:
+    return guess_type(name)[0] or "application/octet-stream"
 
 
 def _quietly(answer: Answer) -> str:

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Mapping
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-
 from swarmstead.errors import (
     Corrupt,
     Denied,
@@ -15,7 +13,7 @@ from swarmstead.errors import (
     Unreachable,
 )
 
-__all__ = ["ABSENT", "error_of", "from_body", "from_boto"]
+__all__ = ["ABSENT", "error_of", "from_body"]
 
 ABSENT = {"NoSuchKey", "NotFound", "404"}
 _CORRUPT = {"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "InvalidPart"}
@@ -76,24 +74,4 @@ def from_body(status: int, headers: Mapping[str, str], body: str, subject: str) 
         message[1] if message else "",
         subject=subject,
         retry_after=headers.get("retry-after", ""),
-    )
-
-
-def from_boto(error: BotoCoreError | ClientError, subject: str) -> SwarmsteadError:
-    """Return our error for boto3's."""
-    if isinstance(error, NoCredentialsError):
-        return Denied("no key for this remote", subject=subject)
-    if not isinstance(error, ClientError):
-        return Unreachable(
-            f"no answer ({type(error).__name__})", subject=subject, hint="Is the endpoint right?"
-        )
-    answer = error.response
-    said = answer.get("Error", {})
-    meta = answer.get("ResponseMetadata", {})
-    return error_of(
-        int(meta.get("HTTPStatusCode", 0)),
-        str(said.get("Code", "")),
-        str(said.get("Message", "")),
-        subject=subject,
-        retry_after=str(meta.get("HTTPHeaders", {}).get("retry-after", "")),
     )

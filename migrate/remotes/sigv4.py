@@ -10,11 +10,20 @@ import hmac
 import time
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote
 
-__all__ = ["UNSIGNED", "canonical_query", "path_of", "signed"]
+__all__ = ["UNSIGNED", "Key", "canonical_query", "path_of", "signed"]
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
+
+
+class Key(NamedTuple):
+    """A key; token: the session's, of a role."""
+
+    id: str
+    secret: str
+    token: str | None = None
 
 
 def path_of(bucket: str, key: str) -> str:
