@@ -3,11 +3,11 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from migrate.files.crew import Crew
 from migrate.files.manifest import Confirmed, Manifest, Row, Upload
 from migrate.files.names import Limits, shown
 from migrate.files.pace import Climb, Gate, Limiter, Timetable, climb
@@ -26,7 +26,10 @@ _LOOK_SECONDS = 2.0
 _FILE_COST_BYTES = 100_000
 """What a file costs besides its bytes, so that one rate speaks of small and of large files."""
 _FIRST_TRANSFERS, _MOST_TRANSFERS = 8, 32
-_Sending: TypeAlias = "Future[tuple[Confirmed, bool] | None]"
+_FEED = 8
+"""Files that wait for each that is sent: enough for the time between two looks."""
+_Sent: TypeAlias = tuple[Confirmed, bool] | None
+_Outcome: TypeAlias = tuple[Row, _Sent | BaseException]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,21 +212,20 @@ class _Pass:
     # Sending
 
     def _send_all(self) -> None:
-        """Keep the pool fed, and write down what ended twice a second: each commit is an fsync."""
-        pending: dict[_Sending, Row] = {}
-        finished: list[tuple[_Sending, Row]] = []
+        """Keep the crew fed, and write down what ended twice a second: each commit is an fsync."""
+        finished: list[_Outcome] = []
         rows = self._rows()
         looked = recorded = time.monotonic()
-        with ThreadPoolExecutor(self._most, thread_name_prefix="copy") as pool:
-            try:
+        crew: Crew[Row, _Sent] = Crew(self._sender.send, self._gate, most=self._most)
+        try:
+            with crew:
                 while not self._fatal:
                     self._stop.check()
-                    while len(pending) < 2 * self._gate.limit and (row := next(rows, None)):
-                        pending[pool.submit(self._one, row)] = row
-                    if not pending:
+                    while crew.waiting < _FEED * self._gate.limit and (row := next(rows, None)):
+                        crew.give(row)
+                    if not crew.under_way:
                         break
-                    done, _ = wait(pending, timeout=_RECORD_SECONDS, return_when=FIRST_COMPLETED)
-                    finished += [(future, pending.pop(future)) for future in done]
+                    finished += crew.outcomes(_RECORD_SECONDS)
                     now = time.monotonic()
                     if now - recorded > _RECORD_SECONDS:
                         self._record(finished)
@@ -231,18 +233,10 @@ class _Pass:
                     if now - looked > _LOOK_SECONDS:
                         self._adapt(now - looked)
                         looked = now
-            finally:
-                for future in pending:
-                    future.cancel()
-                wait(pending)
-                finished += [(future, row) for future, row in pending.items() if not future.cancelled()]
-                self._record(finished)
+        finally:
+            self._record([*finished, *crew.outcomes(0)])
         if self._fatal:
             raise self._fatal
-
-    def _one(self, row: Row) -> "tuple[Confirmed, bool] | None":
-        with self._gate:
-            return self._sender.send(row)
 
     def _rows(self) -> Iterator[Row]:
         after = b""
@@ -256,32 +250,31 @@ class _Pass:
             yield from batch
             after = batch[-1].path
 
-    def _record(self, finished: Sequence[tuple[_Sending, Row]]) -> None:
+    def _record(self, finished: Sequence[_Outcome]) -> None:
         """Write down how sendings ended; keep the first error that ends the pass."""
         done: list[Confirmed] = []
         failed: list[bytes] = []
-        for future, row in finished:
-            try:
-                result = future.result()
-            except Corrupt:
-                self._report.changing.append(shown(row.path))
-            except TheirsIsNewer:
-                self._report.theirs.append(row.name)
-                failed.append(row.path)
-            except OSError as error:
-                self._report.unreadable.append(f"{shown(row.path)}: {error.strerror}")
-                failed.append(row.path)
-            except SwarmsteadError as error:
-                self._fatal = self._fatal or error
-            else:
-                if result is None:  # it vanished: the next scan tells
+        for row, result in finished:
+            match result:
+                case None:  # it vanished: the next scan tells
                     failed.append(row.path)
-                    continue
-                confirmed, sent = result
-                done.append(confirmed)
-                self._report.copied += sent
-                self._report.unchanged += not sent
-                self._report.bytes += confirmed.size if sent else 0
+                case Corrupt():
+                    self._report.changing.append(shown(row.path))
+                case TheirsIsNewer():
+                    self._report.theirs.append(row.name)
+                    failed.append(row.path)
+                case OSError():
+                    self._report.unreadable.append(f"{shown(row.path)}: {result.strerror}")
+                    failed.append(row.path)
+                case SwarmsteadError():
+                    self._fatal = self._fatal or result
+                case BaseException():
+                    raise result
+                case confirmed, sent:
+                    done.append(confirmed)
+                    self._report.copied += sent
+                    self._report.unchanged += not sent
+                    self._report.bytes += confirmed.size if sent else 0
         if done or failed:
             with self._lock:
                 self._manifest.confirm(done, failed)
