@@ -43,7 +43,7 @@ __all__ = ["command", "main", "split_listen"]
     "log-json",
 )
 def command(only_once: bool, probe: bool, **given: Any) -> int:
-    r"""Export the state of a Docker Swarm to Prometheus.
+    """Export the state of a Docker Swarm to Prometheus.
 
     Run one on every node (a global service): the leader's answers for the cluster, each for its own engine.
 

@@ -35,7 +35,7 @@ _DEFAULT_LISTEN = TABLE["listen"].default
 )
 @click.version_option(__version__)
 def command() -> None:
-    r"""Count the requests per second of each host and service behind Traefik, from its access log.
+    """Count the requests per second of each host and service behind Traefik, from its access log.
 
     \b
     traefik-exporter serve --log /var/log/traefik/access.json --state /var/lib/swarmstead/traefik.state
@@ -95,7 +95,7 @@ def options_of(given: dict[str, Any]) -> Options:
     "log-json",
 )
 def serve(once: bool, **given: Any) -> int:
-    r"""Follow the log and serve the metrics (port 9324 unless --listen says otherwise).
+    """Follow the log and serve the metrics (port 9324 unless --listen says otherwise).
 
     The log takes precedence: with --log nothing is scraped, and the two are never summed.
 

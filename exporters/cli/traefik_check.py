@@ -15,7 +15,7 @@ __all__ = ["command"]
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print one array of findings.")
 def command(file: Path, as_json: bool) -> int:
-    r"""Say what a Traefik configuration lacks for true figures, with the lines to add.
+    """Say what a Traefik configuration lacks for true figures, with the lines to add.
 
     FILE is a static configuration (YAML, or TOML where it is named so; v1, v2 or v3), or a stack file: then
     the flags or TRAEFIK_ variables of its Traefik are read, and the labels of its services. The exit code is

@@ -31,7 +31,7 @@ _SHOWN = 10
     TABLE, "log", "host", "max-hosts", "max-services", "bucket", "duration", "traefik-api", "learn-engine"
 )
 def command(window: str, once: bool, as_json: bool, paths: bool, **given: Any) -> int:
-    r"""Show hosts and services live: rate, errors, p50 and p95, bytes, busiest first.
+    """Show hosts and services live: rate, errors, p50 and p95, bytes, busiest first.
 
     Reads the log itself, beside a running exporter or without one; what it counts is gone when it ends.
 

@@ -56,7 +56,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    r"""Move the app in PATH from its one host to the Swarm, without a lost login or file.
+    """Move the app in PATH from its one host to the Swarm, without a lost login or file.
 
     It looks what ties the app to its host, writes a plan, shows it and asks. What is applied is the saved
     plan and nothing else: edit the file before you say yes. Until the switch the old host serves, and it is

@@ -44,7 +44,7 @@ _SHOWN_NAMES = 20
 
 @click.group(name="files", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    r"""Move a folder of uploads to a remote: plan, copy, verify, cut over, roll back.
+    """Move a folder of uploads to a remote: plan, copy, verify, cut over, roll back.
 
     \b
     The way, while the app goes on living:
@@ -239,7 +239,7 @@ def _tell_unsent(job: _Job, report: CopyReport) -> None:
 @click.option("--one-way", is_flag=True, help="What only the remote has is no difference.")
 @click.option("--all", "show_all", is_flag=True, help="Print also what is the same.")
 def verify_command(*, download: bool, no_reread: bool, one_way: bool, show_all: bool, **options: Any) -> None:
-    r"""Compare every file of SOURCE with REMOTE by hash. Nothing is written there.
+    """Compare every file of SOURCE with REMOTE by hash. Nothing is written there.
 
     Before the cut-over, what differs is sent again by the next `copy`.
 

@@ -38,7 +38,7 @@ def check_command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    r"""Write, read, list and delete one small object at REMOTE, and say what the key may do.
+    """Write, read, list and delete one small object at REMOTE, and say what the key may do.
 
     Also: what the bucket's lifecycle will delete by itself, and what a month of what is kept there costs.
     Exit code 0 only where all went well, else 7.

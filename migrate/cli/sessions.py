@@ -99,7 +99,7 @@ def _show(title: str, fields: dict[str, object], told: Reporter, *, as_json: boo
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    r"""Move live sessions to Redis and back: nobody is logged out.
+    """Move live sessions to Redis and back: nobody is logged out.
 
     \b
     1  migrate sessions inspect APP          what is there, what the switch needs

@@ -69,7 +69,7 @@ def serve(
     redis_password: str | None,
     token_secret: str | None,
 ) -> None:
-    r"""Answer Traefik's ForwardAuth until stopped.
+    """Answer Traefik's ForwardAuth until stopped.
 
     \b
     labels of the app's service:
