@@ -148,6 +148,10 @@ def _show(options: dict[str, Any], event: str, fields: dict[str, Any], title: st
         Console(highlight=False).print(table)
 
 
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _words(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k.replace('_', ' ')} {_words(v)}" for k, v in value.items() if v)
@@ -215,9 +219,8 @@ def _refuse_after_cutover(job: _Job) -> None:
     """Refuse to send old files over what the app wrote at the remote since."""
     done = job.manifest.ledger.noted("cutover")
     if done:
-        moment = datetime.fromtimestamp(done["at"], UTC)
         raise Refused(
-            f"the remote is in charge since {moment:%Y-%m-%d %H:%M:%S} UTC",
+            f"the remote is in charge since {_moment(done['at'])}",
             subject=job.remote.url,
             hint="Come back first: migrate files rollback",
         )
@@ -311,7 +314,8 @@ def cutover(*, quiet_seconds: float, **options: Any) -> None:
         )
         fields = {"passes": len(report.passes), "files": report.proof.same, "bytes": report.proof.bytes}
         fields["only_at_the_remote"] = len(report.proof.extra)
-        _show(options, "cutover", {**fields, "at": round(report.at)}, f"{job.remote.url} is in charge")
+        at = round(report.at) if options["as_json"] else _moment(report.at)
+        _show(options, "cutover", {**fields, "at": at}, f"{job.remote.url} is in charge")
 
 
 @command.command()

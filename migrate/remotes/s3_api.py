@@ -174,10 +174,13 @@ class S3Api:
     def _lifecycle(self) -> Sequence[str] | None:
         self._bill.count("buckets")
         try:
-            rules = self.client.get_bucket_lifecycle_configuration(Bucket=self._bucket)["Rules"]
+            answer = self.client.get_bucket_lifecycle_configuration(Bucket=self._bucket)
         except (BotoCoreError, ClientError) as error:
             return () if _code(error) == "NoSuchLifecycleConfiguration" else None
-        return [_rule_in_words(dict(rule)) for rule in rules if rule.get("Status") == "Enabled"]
+        told: dict[str, Any] = dict(answer)
+        if "Rules" not in told:  # a server that knows no lifecycles answers with something else (rclone's)
+            return None
+        return [_rule_in_words(dict(rule)) for rule in told["Rules"] if rule.get("Status") == "Enabled"]
 
     def _versions(self) -> bool | None:
         self._bill.count("buckets")
@@ -192,6 +195,8 @@ class S3Api:
         try:
             answer = self.client.list_multipart_uploads(Bucket=self._bucket, Prefix=self._prefix)
         except (BotoCoreError, ClientError) as error:
+            if _code(error) == "NoSuchUpload":  # rclone's server, where nothing was begun yet
+                return
             raise self._told(error) from None
         for found in answer.get("Uploads", []):
             yield Unfinished(found["Key"][len(self._prefix) :], found["UploadId"])
