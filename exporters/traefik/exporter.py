@@ -113,7 +113,6 @@ class Exporter:
         found = self.learner.take()
         if found is None:
             return
-        self.intake.flush()
         self.names.directory = found
         self.hosts.allow(found.hosts)
         self.intake.folder.forget()
@@ -128,6 +127,10 @@ class Exporter:
         while self.read() or (isinstance(self.source, StreamSource) and not self.source.ended):
             pass
         self.intake.flush()
+
+    def is_asking(self) -> bool:
+        """Return whether a new site's names are being asked for: its first requests can wait for them."""
+        return bool(self.learner.seconds) and self.intake.has_new and self.learner.hurry()
 
     def show(self) -> Page:
         """Save the state and make the page."""
@@ -207,6 +210,8 @@ def _loop(exporter: Exporter, server: Server, stop: Stop) -> None:
         while more and not stop.requested and time.monotonic() - shown < _SHOW_SECONDS:
             more = exporter.read()
         if time.monotonic() - shown >= _SHOW_SECONDS:
-            shown = time.monotonic()
             exporter.learn()
+            if exporter.is_asking():
+                continue
+            shown = time.monotonic()
             server.publish(exporter.show())

@@ -70,6 +70,14 @@ class Folder:
         """Work out every label anew: names or hosts were learnt."""
         self._places.clear()
 
+    def is_new(self, key: Key) -> bool:
+        """Return whether a key is of a site that labels or routers, as read last, do not tell of."""
+        host, service, router, _, status, _ = key
+        service = service.partition(ADDRESS)[0]
+        if status == -1 or is_internal(router, service) or not is_routed(router, service):
+            return False
+        return self.names.is_new(service) or (host != NO_HOST and not self.hosts.knows(host))
+
     def put(self, key: Key, cell: list[int], slot: int) -> None:
         """Put a cell's new requests in their slot of time. slot: its start, Unix seconds; 0 if unknown."""
         number = cell[0] + sum(cell[CELL_HEAD:]) - cell[PUT]

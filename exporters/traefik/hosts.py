@@ -54,14 +54,22 @@ class Hosts:
         """Return the known hosts and patterns."""
         return [*self._known, *self._patterns]
 
+    def knows(self, raw: str) -> bool:
+        """Return whether requests for a host that a router took have a label, or can get one by that."""
+        host = normal_host(raw)
+        return not host or self._learn or host in self._known or self._pattern_of(host) != ""
+
+    def _pattern_of(self, host: str) -> str:
+        return next((each for each in self._patterns if host.endswith(each[1:]) and host != each[1:]), "")
+
     def label(self, raw: str, *, routed: bool, requests: int) -> str:
         """Return the label of so many requests' host. routed: whether a router took them."""
         host = normal_host(raw)
         if host in self._known:
             return host
-        for pattern in self._patterns:
-            if host.endswith(pattern[1:]) and host != pattern[1:]:
-                return pattern
+        pattern = self._pattern_of(host)
+        if pattern:
+            return pattern
         if routed and host and self._learn and "*" not in host:
             if self.count < self._most:
                 self._known[host] = None

@@ -59,6 +59,11 @@ class Intake:
         self._feed_lines(chunk)
         return len(chunk)
 
+    @property
+    def has_new(self) -> bool:
+        """Return whether something waits to be folded that is of a site not known yet."""
+        return any(map(self.folder.is_new, self._cells))
+
     def flush(self) -> None:
         """Fold what was counted since the last time."""
         if self._slot >= self.folder.since:

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +17,8 @@ __all__ = ["Learner", "from_providers", "from_routers", "merged"]
 PORT: Final = 8080
 _PAGE: Final = 100
 _MOST_PAGES: Final = 50
+_HURRY_SECONDS: Final = 5.0  # between two times that a new site makes us ask
+_PATIENCE_SECONDS: Final = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -71,6 +75,9 @@ class Learner:
         self._routers = Directory()
         self._fresh: Directory | None = None
         self._asked = False
+        self._lock = threading.Lock()
+        self._hurried = -_HURRY_SECONDS
+        self._hurry: threading.Thread | None = None
 
     def first(self) -> None:
         """Ask once before anything is counted, unless the background was quicker."""
@@ -82,8 +89,22 @@ class Learner:
         fresh, self._fresh = self._fresh, None
         return fresh
 
+    def hurry(self) -> bool:
+        """Ask now, since a site is new; return whether the answer is worth waiting for. Never waits."""
+        now = time.monotonic()
+        if self._asked and now - self._hurried >= _HURRY_SECONDS:
+            self._hurried = now
+            self._hurry = threading.Thread(target=self.work, name="hurry", daemon=True)
+            self._hurry.start()
+        alive = self._hurry is not None and self._hurry.is_alive()
+        return (alive or self._fresh is not None) and now - self._hurried < _PATIENCE_SECONDS
+
     def work(self) -> None:
         """Ask both."""
+        with self._lock:
+            self._work()
+
+    def _work(self) -> None:
         self._asked = True
         if self._api is not None:
             self._ask("api", self._ask_api)

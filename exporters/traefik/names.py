@@ -108,6 +108,13 @@ class Names:
         """Return whether names alone do not tell services apart, so lines must be told apart by server."""
         return bool(self.directory.collisions)
 
+    def is_new(self, name: str) -> bool:
+        """Return whether a name of the Swarm's provider is in no label that was read: a new service's."""
+        bare, at, provider = name.rpartition("@")
+        return (
+            bool(self.directory.services) and at + provider in _SWARM and bare not in self.directory.services
+        )
+
     def service(self, name: str, address: str = "") -> str:
         """Return the service's label. name: as logged. address: ``IP:port`` of the server, or "".
 

@@ -29,7 +29,7 @@ def _running(lab: Lab, service: str) -> int:
     return sum(row["CurrentState"].startswith("Running") for row in rows)
 
 
-# The edge, without Traefik, whose binary is not to be had here
+# The edge without Traefik; test_edge.py has it whole
 
 
 def _edge_without_traefik(folder: Path) -> Path:
@@ -62,7 +62,7 @@ for line in sys.argv[1:]:
 
 _READ = ("/_ping", "/version", *(f"/v1.41/{what}" for what in ("services", "tasks", "networks", "nodes")))
 _SECRET = ("/v1.41/secrets", "/v1.41/configs", "/v1.41/swarm", "/v1.41/containers/json",
-           "/v1.41/services/x/logs", "/v1.41/services/../secrets")  # fmt: skip
+           "/v1.41/services/x/logs", "/v1.41/services/../secrets", "/v1.41/nodes/x/y")  # fmt: skip
 
 
 def test_traefiks_door_to_the_engine_only_reads(lab: Lab, tmp_path: Path) -> None:
@@ -74,6 +74,7 @@ def test_traefiks_door_to_the_engine_only_reads(lab: Lab, tmp_path: Path) -> Non
     _wait(lambda: _running(lab, "edge_log-rotation") == 1, 30, "log-rotation on the one edge node")
     wanted = {
         **dict.fromkeys((f"GET {path}" for path in _READ), "200"),
+        f"GET /v1.41/nodes/{lab.docker('info', '--format', '{{.Swarm.NodeID}}').strip()}": "200",
         **dict.fromkeys((f"GET {path}" for path in _SECRET), "403"),
         **dict.fromkeys((f"POST {path}" for path in _READ), "403"),
         "DELETE /v1.41/services/edge_docker-read": "403", "POST /v1.41/containers/create": "403",

@@ -6,6 +6,7 @@ tests/lab/test_learn_engine.py asks a living one.
 import json
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from exporters.exposition import Form
 from exporters.traefik import Exporter, Options
 from tests.integration.engine.engine_server import EngineServer, Reply, engine_at
 from tests.unit.traefik.kit import GOLDEN, capture
+from tests.unit.traefik.test_intake import line
 
 PLAIN = Form(openmetrics=False, gzip=False)
 
@@ -115,3 +117,58 @@ def test_without_an_answer_names_are_traefiks_and_that_is_said(
     page = exporter.show().body(PLAIN).decode()
     assert 'traefik_rate_learn_up{from="engine"} 0\n' in page
     assert {service for _, service in exporter.counts.rows} >= {"dupsvc", "shopsvc"}
+
+
+# A site that was deployed a moment ago
+
+
+def _new_site(socket_path: Path, manager: EngineServer, log: Path) -> Exporter:
+    """Return an exporter that has learnt, with a request to a site that the engine tells of since then."""
+    exporter = exporter_of(socket_path, log)
+    exporter.learner.first()
+    exporter.learn()
+    exporter.read_all()
+    labels = {"traefik.http.routers.n.rule": "Host(`new.example.org`)",
+              "traefik.http.services.new.loadbalancer.server.port": "80"}  # fmt: skip
+    services = json.loads(capture("engine-services.json.gz"))
+    services.append(
+        {**services[0], "ID": "new", "Spec": {**services[0]["Spec"], "Name": "new_web", "Labels": labels}}
+    )
+    manager.replies["/services"] = Reply(body=json.dumps(services).encode())
+    with log.open("ab") as file:
+        file.write(line(RequestHost="new.example.org", ServiceName="new@swarm", RouterName="n@swarm"))
+    exporter.read()
+    return exporter
+
+
+def test_a_new_sites_first_request_waits_for_its_name(
+    manager: EngineServer, socket_path: Path, tmp_path: Path
+) -> None:
+    exporter = _new_site(socket_path, manager, tmp_path / "access.json")
+    turns = 0
+    while exporter.is_asking():
+        turns += 1
+        time.sleep(0.02)
+        exporter.learn()
+    exporter.show()
+    assert 0 < turns < 150
+    assert ("new.example.org", "new_web") in exporter.counts.rows
+    assert not any(host == "other" and "new" in service for host, service in exporter.counts.rows)
+
+
+def test_a_silent_engine_does_not_hold_the_page_back(
+    manager: EngineServer, socket_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporters.traefik.learn._PATIENCE_SECONDS", 0.2)
+    exporter = _new_site(socket_path, manager, tmp_path / "access.json")
+    manager.replies["/services"] = Reply(body=b"[]", delay=2)
+    began = time.monotonic()
+    while exporter.is_asking():
+        time.sleep(0.02)
+    assert time.monotonic() - began < 1
+    exporter.show()
+    assert ("other", "new") in exporter.counts.rows
+    asked = manager.asked["/services"]
+    for _ in range(20):  # nor does it ask at every look
+        exporter.is_asking()
+    assert manager.asked["/services"] == asked
