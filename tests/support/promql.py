@@ -11,7 +11,7 @@ import yaml
 
 from exporters.exposition import Metric
 
-__all__ = ["declared", "foreign", "metric_names", "recorded", "rules"]
+__all__ = ["declared", "foreign", "metric_names", "of_the_cache", "recorded", "rules"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,6 +60,14 @@ def declared() -> dict[str, Metric]:
                 )
                 found |= dict.fromkeys(names, metric)
     return found
+
+
+@cache
+def of_the_cache() -> set[str]:
+    """Return the metrics of `migrate cache serve`, as its code names them."""
+    code = (ROOT / "migrate" / "cache" / "metrics.py").read_text()
+    made = re.findall(r'_(gauge|counter|by)\(\s*"(\w+)"', code)
+    return {f"swarmstead_cache_{name}" + ("" if kind == "gauge" else "_total") for kind, name in made}
 
 
 def _metrics(value: object) -> Iterator[Metric]:
