@@ -1,7 +1,8 @@
 """The demo's entry: HAProxy before the old host and the Swarm service, switched without a lost request.
 
-Traefik is what the stack files for users have; its binary is in no package registry, and this kernel may
-lack IPVS, so the demo's entry asks Swarm's DNS for ``tasks.<service>`` and balances by itself.
+Traefik is what the stack files for users have. What the demo needs of an entry, it has not: to hold requests
+while the last sessions are copied. And a kernel may lack IPVS, so this one asks Swarm's DNS for
+``tasks.<service>`` and balances by itself.
 
 Requests are held by a few lines of Lua that look at a map, which the runtime API changes. (Not by
 ``set maxconn frontend 0``: HAProxy 2.6.12 ends in a busy loop when it is lifted while connections wait.)
