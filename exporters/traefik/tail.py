@@ -9,7 +9,7 @@ import msgspec
 
 __all__ = ["CHUNK", "LONGEST_LINE", "Place", "Tail", "Truncated"]
 
-CHUNK: Final = 64 * 1024  # decoding is fastest at 64 to 128 KiB
+CHUNK: Final = 128 * 1024  # decoding is fastest at 64 to 128 KiB
 LONGEST_LINE: Final = 1024 * 1024
 _MARK: Final = 1024  # bytes that prove a place; one line of a log is shorter and unique by its time
 
