@@ -31,7 +31,8 @@ from swarmstead.stop import Stop
 
 __all__ = ["Exporter", "Options", "nanoseconds", "serve"]
 
-_READ_SECONDS: Final = 0.1  # copytruncate loses what is written between two looks and the cut
+# copytruncate loses what was written since the last look, where it leaves no copy beside the log.
+_READ_SECONDS: Final = 0.2
 _SHOW_SECONDS: Final = 2.0
 _log = logging.getLogger(__name__)
 
