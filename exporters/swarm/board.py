@@ -17,7 +17,7 @@ from exporters.swarm.render import section
 __all__ = ["Board"]
 
 _log = logging.getLogger("swarm-exporter")
-OWN_SECONDS: Final = 5.0
+OWN_SECONDS: Final = 10.0
 _GATEWAY: Final = (502, 503, 504)  # a proxy's own words: nobody behind it answered
 
 

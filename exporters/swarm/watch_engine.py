@@ -24,6 +24,7 @@ _log = logging.getLogger("swarm-exporter")
 _SILENT_SECONDS: Final = 1.5
 _PING_SECONDS: Final = 2.0
 _TICK_SECONDS: Final = 1.0
+_LONGEST_WAIT_SECONDS: Final = 5.0
 _RELIST_SECONDS: Final = 60.0
 _DEAF_RELIST_SECONDS: Final = 10.0
 _SETTLE_SECONDS: Final = 3.0
@@ -293,7 +294,7 @@ class ContainerWatch:
     def run(self, stop: Stop) -> None:
         """Keep it until told to stop."""
         while not stop.requested:
-            self.step(max(0.0, min(self._list_at - time.monotonic(), _TICK_SECONDS)))
+            self.step(max(0.0, min(self._list_at - time.monotonic(), _LONGEST_WAIT_SECONDS)))
 
     def step(self, longest: float) -> None:
         """Wait for an event, so many seconds at most, and do what is due."""
