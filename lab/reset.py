@@ -18,6 +18,7 @@ __all__ = ["reset"]
 
 _HELD_BY_SERVICES = (("networks", "Id"), ("secrets", "ID"), ("configs", "ID"))
 _BUILT_IN = {"bridge", "host", "none", "ingress", "docker_gwbridge"}
+_GHOST_SECONDS = 3.0
 _PATIENCE = 20.0  # seconds; a task takes its stop_grace_period, unless its container is removed by force
 
 
@@ -33,7 +34,9 @@ def reset(lab: Lab) -> None:
     _remove_all(engine.call, "services", "ID")
     lab.each(_clean)  # by force: quicker than each task's own stop
     for kind, key in _HELD_BY_SERVICES:
-        _remove_all(engine.call, kind, key)
+        if not _remove_all(engine.call, kind, key):
+            _restart(lab)
+            _remove_all(lab.leader().engine.call, kind, key)
     lab.each(_clean)  # what a task that was just being started has left
     _await_tasks(engine.call)
 
@@ -65,20 +68,45 @@ def _restore_nodes(lab: Lab) -> None:
             call("POST", f"/nodes/{row['ID']}/update?version={row['Version']['Index']}", first)
 
 
-def _remove_all(call: Callable[..., Any], kind: str, key: str) -> None:
-    """Remove every object of a kind; a network is in use until its last task is gone."""
+def _remove_all(call: Callable[..., Any], kind: str, key: str) -> bool:
+    """Remove every object of a kind; a network is in use until its last task is gone.
+
+    Return False where the engine lists only what the Swarm no longer knows: Engine 20.10 may keep a network
+    whose last task ended while it was removed, until it is started again.
+    """
     deadline = time.monotonic() + _PATIENCE
+    unknown_since = None
     while True:
         rows = [row for row in call("GET", f"/{kind}") or [] if row.get("Name") not in _BUILT_IN]
+        refusals = [refused for row in rows if (refused := _refused(call, f"/{kind}/{row[key]}"))]
+        now = time.monotonic()
         if not rows:
-            return
-        for row in rows:
-            try:
-                call("DELETE", f"/{kind}/{row[key]}")
-            except EngineError as refused:
-                if time.monotonic() > deadline:
-                    raise LabError(f"Could not remove {kind} {row[key]}: {refused.what}") from refused
+            return True
+        if len(refusals) < len(rows) or not all("not found" in refused.what for refused in refusals):
+            unknown_since = None
+        elif unknown_since is None:
+            unknown_since = now
+        elif now - unknown_since > _GHOST_SECONDS:
+            return False
+        if refusals and now > deadline:
+            raise LabError(f"Could not remove {kind}: {refusals[0].what}") from refusals[0]
         time.sleep(0.1)
+
+
+def _refused(call: Callable[..., Any], url: str) -> EngineError | None:
+    try:
+        call("DELETE", url)
+    except EngineError as refused:
+        return refused
+    return None
+
+
+def _restart(lab: Lab) -> None:
+    """Start the leader's engine again."""
+    node = lab.leader()
+    node.kill(only_dockerd=True)
+    node.start()
+    lab.wait_ready()
 
 
 def _clean(node: Node) -> None:
@@ -102,8 +130,6 @@ def _clean(node: Node) -> None:
 
 
 def _delete(call: Callable[..., Any], url: str) -> None:
-    try:
-        call("DELETE", url)
-    except EngineError as refused:
-        if not refused.status:  # the engine is gone; anything else is asked again
-            raise
+    refused = _refused(call, url)
+    if refused and not refused.status:  # the engine is gone; anything else is asked again
+        raise refused

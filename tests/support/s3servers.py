@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import free_port
+
 __all__ = ["KEY", "KEY_ID", "Server", "moto_s3", "rclone_program", "rclone_s3"]
 
 KEY_ID, KEY = "test-key-id", "test-secret-key"
@@ -39,12 +41,6 @@ def _missing(what: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what} is missing")
     pytest.skip(f"{what} is missing")
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def _await(port: int, process: "subprocess.Popen[bytes]") -> None:
@@ -78,7 +74,7 @@ def rclone_s3(bucket: str = "pictures") -> Iterator[Server]:
     if program is None:
         _missing("rclone")
     with tempfile.TemporaryDirectory(prefix="rclone-s3-") as name:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), free_port()
         (folder / bucket).mkdir()
         env = {**os.environ, "RCLONE_AUTH_KEY": f'"{KEY_ID},{KEY}"', "RCLONE_CONFIG": "/dev/null"}
         env.pop("AWS_CA_BUNDLE", None)
@@ -94,7 +90,7 @@ def moto_s3(bucket: str = "pictures") -> Iterator[Server]:
     program = Path(sys.executable).with_name("moto_server")
     if not program.exists():
         _missing("moto_server")
-    port = _free_port()
+    port = free_port()
     with _started(
         [str(program), "-p", str(port)], port, {**os.environ, "MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "1"}
     ) as pid:

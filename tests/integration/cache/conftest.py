@@ -1,9 +1,6 @@
 """A node's cache in this process over a real folder as the cloud, which can be made to fail."""
 
 import asyncio
-import os
-import shutil
-import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,24 +15,6 @@ from aiohttp import ClientSession, UnixConnector
 from migrate.cache import Node, Options
 from migrate.remotes import Body, Remote, Stored, open_remote
 from swarmstead.errors import Unreachable
-
-
-def need(program: str) -> str:
-    """Return the program's path; without it the test is skipped, or fails where CI is set."""
-    found = shutil.which(program)
-    if found is None:
-        message = f"{program} is not installed (./run test installs it)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

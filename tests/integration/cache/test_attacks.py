@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import World, free_port, until
+from tests.support.programs import free_port
+
+from .conftest import World, until
 
 
 async def raw(port: int, data: bytes, seconds: float = 5) -> bytes:

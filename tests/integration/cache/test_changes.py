@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import World, free_port, need, until
+from tests.support.programs import free_port, need
+
+from .conftest import World, until
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from aiohttp import ClientSession
 from yarl import URL
 
 from migrate.cache.nginx import Site, config
+from tests.support.programs import free_port, need
 
-from .conftest import World, free_port, need, until
+from .conftest import World, until
 
 
 @contextmanager

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Running, World, free_port, until
+from tests.support.programs import free_port
+
+from .conftest import Running, World, until
 
 
 def test_a_miss_is_pulled_once_and_then_served_without_the_cloud(world: World) -> None:

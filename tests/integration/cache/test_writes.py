@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, UnixConnector, web
 
-from .conftest import Running, World, free_port, until
+from tests.support.programs import free_port
+
+from .conftest import Running, World, until
 
 
 @asynccontextmanager

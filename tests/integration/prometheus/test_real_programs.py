@@ -15,17 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.programs import need
+from tests.support.programs import free_port, need
 from tests.support.promql import foreign
 
 ROOT = Path(__file__).parents[3]
 _PROGRAMS = ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _get(port: int, path: str, **query: str) -> Any:
@@ -46,7 +40,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Our configuration, its targets on loopback; the port of Prometheus."""
     need(*_PROGRAMS, package=" ".join(_PROGRAMS))
     folder = tmp_path_factory.mktemp("prometheus")
-    ports = {program: _free_port() for program in _PROGRAMS}
+    ports = {program: free_port() for program in _PROGRAMS}
     config = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text())
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
     for name, program in zip(("prometheus", "alertmanager", "node-exporter"), _PROGRAMS, strict=True):

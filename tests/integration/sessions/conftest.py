@@ -1,7 +1,6 @@
 """Real servers for the tests: each starts on a port or socket of its own and ends with its test."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,26 +12,9 @@ from typing import Any
 import pytest
 
 from migrate.sessions import RedisTarget, State
+from tests.support.programs import free_port, need
 
 APPS = Path(__file__).parent / "apps"
-
-
-def need(program: str) -> str:
-    """Return the program's path; without it the test is skipped, or fails where CI is set."""
-    found = shutil.which(program)
-    if found is None:
-        message = f"{program} is not installed (./run test installs it)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for_port(port: int, process: "subprocess.Popen[Any]", *, seconds: float = 30) -> None:

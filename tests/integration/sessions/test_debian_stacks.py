@@ -20,8 +20,9 @@ from migrate.sessions import (
     reverse,
     verify,
 )
+from tests.support.programs import free_port, need
 
-from .conftest import APPS, RedisServer, free_port, need
+from .conftest import APPS, RedisServer
 from .load import Gate
 from .test_python_stacks import move
 

@@ -12,8 +12,9 @@ import pytest
 
 from migrate.sessions import ExpressFiles, RedisTarget, State, copy_pass, verify
 from migrate.sessions.memory_store import MemoryStore
+from tests.support.programs import free_port, need
 
-from .conftest import APPS, RedisServer, free_port, need
+from .conftest import APPS, RedisServer
 from .load import Gate, Load
 from .test_python_stacks import move
 

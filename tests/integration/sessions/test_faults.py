@@ -16,8 +16,9 @@ import pytest
 from migrate.sessions import Entry, PhpFiles, RedisTarget, State, copy_pass, preflight, reverse, verify
 from migrate.sessions.records import Read
 from swarmstead.errors import Denied, Exhausted, Refused, SwarmsteadError, Unreachable
+from tests.support.programs import free_port
 
-from .conftest import RedisServer, free_port
+from .conftest import RedisServer
 
 StartRedis = Callable[..., RedisServer]
 ROOT = Path(__file__).parents[3]

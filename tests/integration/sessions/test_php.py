@@ -16,8 +16,9 @@ from migrate.sessions import (
     reverse,
     verify,
 )
+from tests.support.programs import free_port, need
 
-from .conftest import APPS, RedisServer, free_port, need
+from .conftest import APPS, RedisServer
 from .load import Gate, Load, Person
 
 Spawn = Callable[..., object]

@@ -19,8 +19,9 @@ from migrate.sessions import (
     reverse,
     verify,
 )
+from tests.support.programs import free_port
 
-from .conftest import APPS, RedisServer, free_port
+from .conftest import APPS, RedisServer
 from .load import Gate, Load
 
 Spawn = Callable[..., object]

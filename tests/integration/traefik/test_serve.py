@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,12 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import free_port
+
 COMMAND = str(Path(sys.executable).with_name("traefik-exporter"))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def line(number: int, host: str = "shop.example.com") -> bytes:
