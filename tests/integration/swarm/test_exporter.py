@@ -78,6 +78,12 @@ class _Watched:
             assert time.monotonic() < end, f"{series} is {self.value(series)}, not {value}"
             time.sleep(0.02)
 
+    def until_at_least(self, series: str, value: float, seconds: float = 6) -> None:
+        end = time.monotonic() + seconds
+        while (self.value(series) or 0) < value:
+            assert time.monotonic() < end, f"{series} is {self.value(series)}, less than {value}"
+            time.sleep(0.02)
+
     def cluster_series(self) -> list[str]:
         return re.findall(r"(?m)^(swarm_(?:node|service|cluster)_\w+)", self.text)
 
@@ -235,9 +241,8 @@ def test_trouble_is_logged_once(watch: Callable[..., _Watched], caplog: pytest.L
     it = watch()
     it.until("swarm_exporter_cluster_source", 1)
     it.engine.replies["/tasks"] = Reply(404, b'{"message":"page not found"}')
+    it.until_at_least('swarm_exporter_poll_errors_total{part="cluster",class="http_404"', 3)
     end = time.monotonic() + 5
-    while (it.value('swarm_exporter_poll_errors_total{part="cluster",class="http_404"') or 0) < 3:
-        assert time.monotonic() < end
     it.engine.replies["/tasks"] = _replies("29/managers-idle")["/tasks"]
     while "answers again" not in caplog.text:
         assert time.monotonic() < end
@@ -260,7 +265,7 @@ def test_a_proxy_without_containers_costs_the_witness_only(watch: Callable[..., 
     it.until("swarm_exporter_cluster_source", 1)
     it.until("swarm_engine_witness_up", 0)
     assert "swarm_engine_service_containers{" not in it.text
-    assert (it.value('swarm_exporter_poll_errors_total{part="containers",class="http_403"') or 0) >= 1
+    it.until_at_least('swarm_exporter_poll_errors_total{part="containers",class="http_403"', 1)
     it.until("swarm_engine_up", 1)
     it.until("swarm_exporter_event_stream_up", 1)
     time.sleep(0.5)
