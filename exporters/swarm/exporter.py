@@ -59,9 +59,14 @@ class Exporter:
             details=lambda: state.info.swarm.cluster if state.info else None,
             role=options.role,
         )
-        self.events = EventWatch(engine(), board, self.cluster.hint, self.info.ask)
+        doubt = threading.Event()
+        self.events = EventWatch(engine(), board, self.cluster.hint, self.info.ask, gone=doubt.set)
         self.ping = PingWatch(
-            engine(), state, lambda: self.cluster.judge(engine_up=state.up), self.events.hasten
+            engine(),
+            state,
+            doubt=doubt,
+            judge=lambda: self.cluster.judge(engine_up=state.up),
+            back=self.events.hasten,
         )
         self.containers = ContainerWatch(engine(), state, self.events)
 

@@ -1,7 +1,8 @@
 """Watches the cluster through this node's manager, and answers for it while this node leads.
 
 Tasks have no events, so they are polled: as often as the budget allows, sooner when an event hints at a
-change. Answers with the same bytes as before cost no decoding and no rendering.
+change. Services have events: while these stream, they are asked for only when an event or other tasks say
+that they changed, or now and then. Answers with the same bytes as before cost no decoding, no rendering.
 """
 
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from exporters.engine import CLUSTER_SECONDS, Cluster, Engine, EngineError, Node
+from exporters.engine import CLUSTER_SECONDS, Cluster, Engine, EngineError, Node, Service
 from exporters.swarm.board import Board
 from exporters.swarm.kinds import cluster
 from exporters.swarm.render import ClusterPage, section
@@ -30,6 +31,7 @@ _TRIES: Final = 13
 _STALE_SECONDS: Final = 15.0
 _LIST_SECONDS: Final = 12.0
 _FORBIDDEN_SECONDS: Final = 30.0
+_SERVICES_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,12 @@ class ClusterWatch:
         self._timeouts = 0
         self._patience = _PATIENCE_SECONDS
         self._details_shown: Cluster | None = None
+        self._services_known: tuple[float, int] | None = None
 
-    def hint(self) -> None:
-        """Say that something may have changed."""
+    def hint(self, what: str = "service") -> None:
+        """Say that something of this type (of an event) may have changed."""
+        if what == "service":
+            self._services_known = None
         self._hint.set()
 
     def run(self, stop: Stop) -> None:
@@ -170,8 +175,10 @@ class ClusterWatch:
         )
 
     def _answer(self, nodes: list[Node], *, changed: bool) -> None:
-        services, services_changed = self._engine.services(_LIST_SECONDS)
         tasks, tasks_changed = self._engine.tasks(_LIST_SECONDS)
+        services, services_changed = self._services(
+            asking=changed or tasks_changed or not self._board.stats.source
+        )
         details = self._details()
         now = time.time()
         fresh = self._failures is None
@@ -192,6 +199,27 @@ class ClusterWatch:
         sections = self._page.render(view)
         with self._lock:
             self._board.show("cluster", sections, source=True)
+
+    def _services(self, *, asking: bool) -> tuple[list[Service], bool]:
+        """Return the services and whether they changed. asking: something says that they may have.
+
+        What is known stands while the same stream of events stood all the time since it was read, and for
+        10 s at most: a stream may be deaf.
+        """
+        stats = self._board.stats
+        value, known = self._engine.services_answer.value, self._services_known
+        stream = stats.reconnects if stats.stream else -1
+        if value is not None and known is not None and not asking:
+            read_at, then = known
+            if then == stream >= 0 and time.monotonic() - read_at < _SERVICES_SECONDS:
+                return value, False
+        # Before the call, not after: an event that comes while it is under way asks for another.
+        self._services_known = time.monotonic(), stream
+        try:
+            return self._engine.services(_LIST_SECONDS)
+        except EngineError:
+            self._services_known = None
+            raise
 
     def _failed(self, error: EngineError, began: float) -> float | None:
         if error.kind == "timeout":
@@ -224,8 +252,8 @@ class ClusterWatch:
             gone = [section(cluster.METRICS, cluster.lost())] if lost else []
             self._board.show("cluster", gone, source=False)
 
-    def judge(self, *, engine_up: bool) -> None:
-        """Judge, from another thread, a call that does not come back.
+    def judge(self, *, engine_up: bool) -> bool:
+        """Judge, from another thread, a call that does not come back; return whether there is one.
 
         Managers give their cluster 20 s before they say that it has no leader. An engine that answers its
         ping while its node list hangs has none: nothing that was said of the cluster can be stood by.
@@ -236,3 +264,4 @@ class ClusterWatch:
             self._withdraw(lost=engine_up and self._is_manager)
         elif self._board.stats.source and (not engine_up or now - self._read_at > _STALE_SECONDS):
             self._withdraw()
+        return since is not None

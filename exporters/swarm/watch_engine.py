@@ -21,9 +21,11 @@ from swarmstead.stop import Stop
 __all__ = ["ContainerWatch", "EngineState", "EventWatch", "InfoWatch", "PingWatch"]
 
 _log = logging.getLogger("swarm-exporter")
-_SILENT_SECONDS: Final = 1.5
+# A little over what a leader's polls lie apart: those are signs of life enough.
+_SILENT_SECONDS: Final = 1.8
 _PING_SECONDS: Final = 2.0
-_TICK_SECONDS: Final = 1.0
+_TICK_SECONDS: Final = 2.0
+_DOUBT_TICK_SECONDS: Final = 0.5
 _LONGEST_WAIT_SECONDS: Final = 5.0
 _RELIST_SECONDS: Final = 60.0
 _DEAF_RELIST_SECONDS: Final = 10.0
@@ -86,11 +88,18 @@ class EngineState:
 class PingWatch:
     """Asks for a sign of life when nothing else gave one lately.
 
-    judge: called each second. back: called when the engine answers again.
+    doubt: set by who saw the engine go, it asks at once. judge: judges what is known of the cluster; returns
+    whether a call for it hangs. back: called when the engine answers again.
     """
 
     def __init__(
-        self, engine: Engine, state: EngineState, judge: Callable[[], None], back: Callable[[], None]
+        self,
+        engine: Engine,
+        state: EngineState,
+        *,
+        doubt: threading.Event,
+        judge: Callable[[], bool],
+        back: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._state = state
@@ -98,38 +107,42 @@ class PingWatch:
         self._back = back
         self.beat = time.monotonic()
         self._shown = False
+        self._doubt = doubt
 
     def run(self, stop: Stop) -> None:
         """Ask until told to stop."""
-        while True:
-            self.poll()
-            if stop.wait(_TICK_SECONDS):
-                return
+        due = True
+        while not stop.requested:
+            good = self.poll(due=due)
+            due = self._doubt.wait(_TICK_SECONDS if good else _DOUBT_TICK_SECONDS)
+            self._doubt.clear()
 
-    def poll(self) -> None:
-        """Ask once, if due, and judge."""
+    def poll(self, *, due: bool = False) -> bool:
+        """Ask once, if due or silent for long, and judge; return whether all is beyond doubt."""
         state = self._state
-        before = state.up
-        if time.time() - state.board.last_answer > _SILENT_SECONDS:
+        before, good = state.up, True
+        if due or time.time() - state.board.last_answer > _SILENT_SECONDS:
             began = time.monotonic()
             try:
                 state.api_version = self._engine.ping(_PING_SECONDS)
             except EngineError as error:
                 state.board.polled("engine", began, error)
                 state.up = time.time() - state.board.last_answer < _SILENT_SECONDS
+                good = False
             else:
                 state.board.polled("engine", began)
                 state.up = True
         else:
             state.up = True
         self.beat = time.monotonic()
-        self._judge()
+        hangs = self._judge()
         if state.up and not before:
             self._back()
         if state.up != before or not self._shown:
             state.show()
             self._shown = True
         state.board.compose(only_if_due=True)
+        return good and not hangs
 
 
 class InfoWatch:
@@ -202,12 +215,18 @@ class EventWatch:
     """Follows the engine's events: containers' go to the witness, all of them hint at a poll."""
 
     def __init__(
-        self, engine: Engine, board: Board, hint: Callable[[], None], info: Callable[[], None]
+        self,
+        engine: Engine,
+        board: Board,
+        hint: Callable[[str], None],
+        info: Callable[[], None],
+        gone: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._board = board
         self._hint = hint
         self._info = info
+        self._gone = gone
         self._again = threading.Event()
         self.queue: queue.SimpleQueue[Event | _Stream] = queue.SimpleQueue()
 
@@ -248,6 +267,8 @@ class EventWatch:
                 self._take(event, began)
         except EngineError as error:
             was_up = self._board.stats.stream
+            if stop.requested:
+                return True
             if error.kind == "timeout" and was_up:
                 return True  # silent for long: opened again, in case it is deaf
             self._board.polled("events", began, error)
@@ -269,12 +290,13 @@ class EventWatch:
         elif event.type == "node":
             self._info()
         if not event.action.startswith("health_status: running"):
-            self._hint()
+            self._hint(event.type)
 
     def _down(self) -> None:
         if self._board.stats.stream:
             self._board.stats.stream = False
             self.queue.put(_Stream(up=False))
+            self._gone()
 
 
 class ContainerWatch:

@@ -4,7 +4,6 @@ import http.client
 import re
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,7 +97,7 @@ def path() -> Iterator[Path]:
 @pytest.fixture
 def watch(path: Path) -> Iterator[Callable[..., _Watched]]:
     """Give a way to watch a scenario; all that was started is stopped."""
-    started: list[tuple[_Watched, threading.Event]] = []
+    started: list[_Watched] = []
     servers = []
 
     def begin(name: str = "29/managers-idle", role: str = "auto", **replies: Reply) -> _Watched:
@@ -109,11 +108,11 @@ def watch(path: Path) -> Iterator[Callable[..., _Watched]]:
             f"/{key.replace('__', '/')}": reply for key, reply in replies.items()
         }
         watched = _Watched(server, path, role).start()
-        started.append((watched, threading.Event()))
+        started.append(watched)
         return watched
 
     yield begin
-    for watched, _ in started:
+    for watched in started:
         watched.stop.request()
         watched.exporter.cluster.hint()
     for context in servers:
@@ -398,6 +397,44 @@ def test_an_unchanged_cluster_is_neither_decoded_nor_rendered(watch: Callable[..
     time.sleep(0.6)
     assert (it.value("swarm_exporter_answers_unchanged_total") or 0) >= skipped + 6
     assert all(a is b for a, b in zip(sections, it.pages[-1].sections[:3], strict=True))
+
+
+def test_services_are_asked_for_when_an_event_or_a_task_says_so(watch: Callable[..., _Watched]) -> None:
+    it = watch()
+    it.until("swarm_exporter_cluster_source", 1)
+    it.until("swarm_exporter_event_stream_up", 1)
+    time.sleep(0.4)
+    asked = it.engine.asked
+
+    def grown(seconds: float) -> tuple[int, int]:
+        before = asked["/services"], asked["/tasks"]
+        time.sleep(seconds)
+        return asked["/services"] - before[0], asked["/tasks"] - before[1]
+
+    services, tasks = grown(1)
+    assert services <= 1, "while the stream tells of nothing, tasks alone are polled"
+    assert tasks >= 4
+    body = it.engine.replies["/services"].body
+    it.engine.replies["/services"] = Reply(body=body.replace(b'"Name":"rep6"', b'"Name":"six"'))
+    it.engine.tell(b'{"Type":"service","Action":"update","Actor":{"ID":"x"},"timeNano":1}')
+    it.until('swarm_service_running_replicas{service="six"', 6, 2)
+    it.engine.replies["/services"] = Reply(body=body)
+    it.engine.replies["/tasks"] = Reply(body=b" " + it.engine.replies["/tasks"].body)
+    it.until('swarm_service_running_replicas{service="rep6"', 6, 2)
+    it.engine.replies["/events"] = FORBIDDEN
+    it.engine.drop_streams()
+    it.until("swarm_exporter_event_stream_up", 0)
+    services, tasks = grown(1)
+    assert services >= tasks - 1 >= 4, "without a stream all is polled"
+
+
+def test_a_dead_engine_is_noticed_by_its_stream(watch: Callable[..., _Watched]) -> None:
+    it = watch()
+    it.until("swarm_exporter_event_stream_up", 1)
+    time.sleep(0.3)
+    it.engine.stop()
+    it.until("swarm_exporter_cluster_source", 0, 1)
+    it.until("swarm_engine_up", 0, 4)
 
 
 def test_scrapes_go_on_while_everything_hangs(watch: Callable[..., _Watched]) -> None:
