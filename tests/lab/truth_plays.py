@@ -138,7 +138,7 @@ def _change_services(stage: Stage) -> None:
     for action in ("pause", "continue", "rollback"):
         update(Service(f"sick-{action}", replicas=2), *_SICK)
     (stage.lab.node("n1").folder / "flag" / "well").unlink()
-    update(Service("rollback-fails", replicas=2), "--env-add", "A=1")
+    update(Service("rollback-fails", replicas=2, churns=True), "--env-add", "A=1")
     update(Service("constrained", "global", nodes=_WORKERS), "--constraint-add", "node.role==worker")
     with stage.turn(services=[Service("labelled", "global", nodes=frozenset({"n2"}))]):
         stage.docker("node", "update", "--label-rm", "zone", "n3")
