@@ -87,6 +87,42 @@ def test_the_whole_way_by_commands(
     assert (tmp_path / "sessions" / f"sess_secretid{6:018d}").read_bytes() == b"n|i:600;"
 
 
+def test_a_copy_that_follows_takes_logins_changes_and_logouts(
+    app: Path, tmp_path: Path, redis_server: RedisServer, redis: RedisTarget
+) -> None:
+    sessions = tmp_path / "sessions"
+
+    def value(n: int) -> object:
+        return redis.call(b"GET", b"PHPREDIS_SESSION:secretid%018d" % n)
+
+    def until(n: int, expected: bytes | None) -> None:
+        end = time.monotonic() + 20
+        while value(n) != expected:
+            assert time.monotonic() < end, f"session {n} is {value(n)!r}, not {expected!r}"
+            time.sleep(0.05)
+
+    words = ["copy", "--from", str(app), "--to", redis_server.url, "--state-file", str(tmp_path / "state")]
+    following = subprocess.Popen(
+        [sys.executable, "-m", "migrate", "sessions", *words, "--follow", "--every", "0.2"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        until(39, b"n|i:39;")
+        (sessions / f"sess_secretid{7:018d}").write_bytes(b"n|i:700;")
+        (sessions / f"sess_secretid{77:018d}").write_bytes(b"n|i:77;")
+        (sessions / f"sess_secretid{8:018d}").unlink()
+        until(7, b"n|i:700;")
+        until(77, b"n|i:77;")
+        until(8, None)
+    finally:
+        following.terminate()
+        told, _ = following.communicate(timeout=20)
+    assert following.returncode in {0, 143}, told
+    assert "secretid" not in told
+    assert "Traceback" not in told
+    run("verify", *words[1:])
+
+
 def test_a_switch_that_fails_releases_the_old_host(
     app: Path, tmp_path: Path, redis_server: RedisServer
 ) -> None:
