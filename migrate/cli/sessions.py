@@ -396,6 +396,8 @@ def claims(
     from migrate.sessions import Claimer, serve_claims  # noqa: PLC0415 - brings an HTTP server
 
     host, _, port = bind.rpartition(":")
+    if not port.isdigit():
+        raise UsageError(f"{bind!r} is no HOST:PORT", subject="--bind", hint="Such as 127.0.0.1:9325.")
     with stop_on_signals() as stop, RedisTarget(url, password=redis_password, retry_seconds=2) as target:
         claimer = Claimer(target, cookie=cookie, key_prefix=key_prefix, signed=signed)
         serve_claims(claimer, host or "0.0.0.0", int(port), stop)  # noqa: S104 - within a container

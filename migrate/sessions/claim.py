@@ -9,7 +9,7 @@ import re
 import threading
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from swarmstead.errors import SwarmsteadError
 
@@ -19,8 +19,10 @@ from .target import RedisTarget
 __all__ = ["ClaimASGI", "ClaimWSGI", "Claimer"]
 
 _SID = re.compile(r"[A-Za-z0-9_.-]{16,256}", re.ASCII)
+_NOTHING, _CLAIMED = 0, 1
+# 2: the session is there already.
 _RENAME = b"""
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 1 then return 2 end
 for i = 2, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 1 then redis.call('RENAMENX', KEYS[i], KEYS[1]) return 1 end
 end
@@ -35,11 +37,21 @@ _App: TypeAlias = Callable[
 _WSGI: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
+_AWAY: Final[dict[str, tuple[dict[str, Any], ...]]] = {
+    "http": (
+        {"type": "http.response.start", "status": 503, "headers": [(b"retry-after", b"2")]},
+        {"type": "http.response.body", "body": b"The session store does not answer; try again.\n"},
+    ),
+    "websocket": ({"type": "websocket.close", "code": 1013},),
+}
+
+
 class Claimer:
     """Renames ``staged:<hash>`` to ``session:<sid>`` when the sid's cookie comes; the expiry stays.
 
     signed: the cookie is ``sid.signature`` (SESSION_USE_SIGNER); the app itself checks it, and a sid that
-    nobody knows claims nothing. Thread-safe. What was looked for once is not looked for again.
+    nobody knows claims nothing. Thread-safe. What was found once is not looked for again; what was not may
+    still be staged, by the stragglers of a cut-over.
     """
 
     def __init__(
@@ -73,11 +85,12 @@ class Claimer:
         key = (self._prefix + sid).encode()
         staged = [b"staged:" + name.encode() for name in hashes(key)]
         with self._lock:
-            claimed = self._target.call(b"EVAL", _RENAME, 1 + len(staged), key, *staged) == 1
+            found = self._target.call(b"EVAL", _RENAME, 1 + len(staged), key, *staged)
             if len(self._seen) >= _MOST_REMEMBERED:
                 self._seen.clear()
-            self._seen.add(sid)
-        return claimed
+            if found != _NOTHING:
+                self._seen.add(sid)
+        return found == _CLAIMED
 
 
 class ClaimWSGI:
@@ -97,7 +110,7 @@ class ClaimWSGI:
 
 
 class ClaimASGI:
-    """The middleware for ASGI."""
+    """The middleware for ASGI. While Redis is away it answers 503, and closes a websocket with 1013."""
 
     def __init__(self, app: _App, claimer: Claimer) -> None:
         self._app, self._claimer = app, claimer
@@ -113,12 +126,7 @@ class ClaimASGI:
             try:
                 await asyncio.to_thread(self._claimer.claim, header)
             except SwarmsteadError:
-                if scope["type"] == "http":
-                    await send(
-                        {"type": "http.response.start", "status": 503, "headers": [(b"retry-after", b"2")]}
-                    )
-                    await send(
-                        {"type": "http.response.body", "body": b"The session store does not answer.\n"}
-                    )
-                    return
+                for message in _AWAY[scope["type"]]:
+                    await send(dict(message))
+                return
         await self._app(scope, receive, send)

@@ -142,6 +142,7 @@ def test_a_switch_that_fails_releases_the_old_host(
         (["inspect", "/nowhere"], 3),
         (["copy", "--from", "php:/nowhere", "--to", "redis://127.0.0.1:1", "--no-preflight"], 3),
         (["copy", "--from", "nothing:/x", "--to", "redis://127.0.0.1:1"], 2),
+        (["claims", "--to", "redis://127.0.0.1:1", "--bind", "localhost"], 2),
         (["copy", "--from", "php:/x?dept=2", "--to", "redis://127.0.0.1:1"], 2),
         (["copy", "--from", "django:/tmp", "--to", "redis://127.0.0.1:1"], 2),
         (["acl"], 2),
