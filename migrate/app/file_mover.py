@@ -37,7 +37,8 @@ class FileMover:
         """Return its name in reports."""
         return f"files {self._plan.inside}"
 
-    def _remote(self) -> Remote:
+    def _remote(self, stop: Stop | None = None) -> Remote:
+        """Open the remote. stop: ends its waits between tries, too."""
         plan = self._plan
         return open_remote(
             plan.remote,
@@ -45,6 +46,7 @@ class FileMover:
             region=plan.region,
             key_id=_secret(plan.key_id_file),
             key=_secret(plan.key_file),
+            wait=stop.wait if stop else None,
         )
 
     def check(self) -> Report:
@@ -57,14 +59,14 @@ class FileMover:
     def copy(self, stop: Stop, reporter: Reporter) -> Report:
         """Bring over what is new or changed."""
         with Manifest(self._manifest) as manifest:
-            return copy_pass(self._root, self._remote(), manifest, stop=stop, reporter=reporter).as_dict()
+            return copy_pass(self._root, self._remote(stop), manifest, stop=stop, reporter=reporter).as_dict()
 
     def late(self, stop: Stop, reporter: Reporter) -> Report:
         """Bring over what was written while the switch was under way; names that are there stay."""
         with Manifest(self._manifest) as manifest:
             return copy_pass(
                 self._root,
-                self._remote(),
+                self._remote(stop),
                 manifest,
                 stop=stop,
                 reporter=reporter,
@@ -74,9 +76,9 @@ class FileMover:
     def reverse(self, stop: Stop, reporter: Reporter, *, held: bool) -> Report:
         """Bring back what was written since."""
         with Manifest(self._manifest) as manifest:
-            return reverse(self._root, self._remote(), manifest, stop=stop).as_dict()
+            return reverse(self._root, self._remote(stop), manifest, stop=stop).as_dict()
 
     def verify(self, stop: Stop, reporter: Reporter, *, after_switch: bool) -> Proof:
         """Compare each file of the folder with the remote, by hash."""
-        report = verify(self._root, self._remote())
+        report = verify(self._root, self._remote(stop))
         return Proof(self.what, report.proved, report.as_dict())

@@ -2,15 +2,21 @@
 
 import hashlib
 import io
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from migrate.app.file_mover import FileMover
 from migrate.app.plan import Plan
 from migrate.remotes import Remote, open_remote
 from migrate.remotes.testkit import B2Server, Fault
+from swarmstead.errors import SwarmsteadError
+from swarmstead.progress import QuietReporter
+from swarmstead.stop import Stop
 
 from .world import World
 
@@ -73,3 +79,17 @@ def test_there_and_back_with_a_server_that_fails(at_b2: _B2World) -> None:
     kept = [path for path in at_b2.home.folder.rglob("*") if path.is_file()]
     assert kept
     assert not any(server.key.key.encode() in path.read_bytes() for path in kept)
+
+
+def test_a_stop_ends_the_wait_that_a_server_asks_for(at_b2: _B2World) -> None:
+    at_b2.b2.faults.add(Fault("status", path="/upload/", status=503, retry_after="60", times=1000))
+    stop = Stop()
+    soon = threading.Timer(0.7, stop.request)
+    soon.start()
+    mover = FileMover(at_b2.plan().files[0], at_b2.folder, 1)
+    began = time.monotonic()
+    with pytest.raises(SwarmsteadError):
+        mover.copy(stop, QuietReporter())
+    soon.join()
+    assert at_b2.b2.faults.shown, "the server asked for patience"
+    assert time.monotonic() - began < 10
