@@ -1,6 +1,6 @@
 """The dashboards, one file each."""
 
-from grafana.boards import cluster, health, nodes, redis, service, stack, traefik
+from grafana.boards import cache, cluster, health, nodes, redis, service, stack, traefik
 
 __all__ = ["BOARDS"]
 
@@ -11,5 +11,6 @@ BOARDS = (
     service.BOARD,
     traefik.BOARD,
     redis.BOARD,
+    cache.BOARD,
     health.BOARD,
 )

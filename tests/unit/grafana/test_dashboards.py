@@ -14,7 +14,7 @@ from grafana.boards import BOARDS
 from grafana.build import FOLDER, text_of
 from grafana.model import Board, Panel, Query, Row
 from tests.support.programs import need
-from tests.support.promql import declared, foreign, metric_names, recorded
+from tests.support.promql import declared, foreign, metric_names, of_the_cache, recorded
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted(FOLDER.glob("*.json"))
@@ -86,7 +86,7 @@ def test_no_panel_lies_over_another(path: Path) -> None:
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_queries_ask_for_metrics_that_exist(name: str) -> None:
-    unknown = metric_names(QUERIES[name]) - declared().keys() - recorded() - foreign()
+    unknown = metric_names(QUERIES[name]) - declared().keys() - recorded() - foreign() - of_the_cache()
     assert unknown == set()
 
 
