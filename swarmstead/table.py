@@ -164,6 +164,7 @@ _ALL = [
     Setting("traefik", "Path of a real Traefik, for the lab's test and entry in place of the stand-in."),
     # migrate sessions, migrate tokens
     Setting("redis-password", "Password of the Redis that holds sessions.", secret=True),
+    Setting("database-password", "Password of the database that holds sessions.", secret=True),
     Setting("secret-key", "The app's SECRET_KEY; fallback keys on further lines.", secret=True),
     Setting("token-secret", "Secrets that sign login tokens, KID:BASE64 a line, newest first.", secret=True),
 ]

@@ -16,6 +16,7 @@ Bytes are never decoded to be copied, ids never appear in a log, a ledger or a r
 from .claim import ClaimASGI, Claimer, ClaimWSGI
 from .claim_http import claim_server, serve_claims
 from .cutover import CutoverReport, Hooks, cutover
+from .database import Database, sqlite
 from .detect import Finding, detect
 from .django import DjangoFiles, DjangoRows
 from .express import ExpressFiles
@@ -41,6 +42,7 @@ __all__ = [
     "ClaimWSGI",
     "Claimer",
     "CutoverReport",
+    "Database",
     "DjangoFiles",
     "DjangoRows",
     "Entry",
@@ -75,6 +77,7 @@ __all__ = [
     "reverse",
     "serve_claims",
     "source_of",
+    "sqlite",
     "survey",
     "verify",
 ]

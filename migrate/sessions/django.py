@@ -1,4 +1,4 @@
-"""Django: session files or the `django_session` table to the cache backend on Redis.
+"""Django: session files or the `django_session` table, to the cache backend on Redis.
 
 The string in the store is signed JSON; Redis holds a pickle of the dictionary. Whoever can write to the store
 must not get a pickle of theirs into Redis, so the signature is checked first, by the app's SECRET_KEY, and
@@ -23,6 +23,7 @@ from typing import Any
 
 from swarmstead.errors import InputError
 
+from .database import Database
 from .files import FileSource
 from .plain import dump_plain, load_plain
 from .records import Record, Skip, Skipped
@@ -255,10 +256,11 @@ class _Rows:
 
 
 class DjangoRows(RowSource):
-    """Django's `django_session` table in the SQLite file `path`."""
+    """Django's `django_session` table."""
 
     def __init__(
-        self, path: Path, secrets: Sequence[str], *, cache_prefix: str = "", version: int = 1
+        self, database: Database, secrets: Sequence[str], *, cache_prefix: str = "", version: int = 1
     ) -> None:
-        form = DjangoFormat(tuple(secrets), cache_prefix=cache_prefix, version=version)
-        super().__init__(path, _Rows(form))
+        super().__init__(
+            database, _Rows(DjangoFormat(tuple(secrets), cache_prefix=cache_prefix, version=version))
+        )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from swarmstead.errors import InputError
 
+from .database import Database
 from .files import FileSource
 from .records import Record, Skip, Skipped
 from .rows import RowSource
@@ -124,7 +125,9 @@ class _Rows:
 
 
 class LaravelRows(RowSource):
-    """Laravel's `sessions` table in the SQLite file `path`."""
+    """Laravel's `sessions` table."""
 
-    def __init__(self, path: Path, prefix: bytes, *, lifetime: int = 7200, table: str = "sessions") -> None:
-        super().__init__(path, _Rows(LaravelFormat(prefix, lifetime), table=table))
+    def __init__(
+        self, database: Database, prefix: bytes, *, lifetime: int = 7200, table: str = "sessions"
+    ) -> None:
+        super().__init__(database, _Rows(LaravelFormat(prefix, lifetime), table=table))

@@ -1,16 +1,18 @@
-"""Sessions in a table of the app's database: read-only, one row per session (SQLite)."""
+"""Sessions in a table of the app's database, one row each: SQLite, MySQL, MariaDB or PostgreSQL."""
 
 import hashlib
-import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from swarmstead.errors import InputError
 
+from .database import Database
 from .records import Entry, Read, Record, Skip, Skipped
 
 __all__ = ["RowFormat", "RowSource"]
+
+_PAGE = 1000
+_AHEAD = 200
 
 
 class RowFormat(Protocol):
@@ -51,24 +53,40 @@ def _number(*parts: bytes) -> int:
 
 
 def _bytes(value: object) -> bytes:
+    if value is None:
+        return b""
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
 
 
-class RowSource:
-    """One table of sessions in the SQLite file `path`."""
+class _Row(NamedTuple):
+    """A row as the database gives it; `digest` is its own md5() of the payload."""
 
-    def __init__(self, path: Path, form: RowFormat) -> None:
-        self.path, self.form = path, form
-        names = (form.table, *form.columns)
-        if not all(name.isidentifier() for name in names):
+    identity: str
+    payload: bytes
+    when: bytes
+    digest: bytes
+
+    @property
+    def stamp(self) -> int:
+        """Return the number that changes with the row."""
+        return _number(self.when, self.digest)
+
+
+class RowSource:
+    """One table of sessions in a database."""
+
+    def __init__(self, database: Database, form: RowFormat) -> None:
+        self.database, self.form = database, form
+        if not all(name.isidentifier() for name in (form.table, *form.columns)):
             raise InputError("not the name of a table", subject=form.table)
         self._id, self._payload, self._when = form.columns
-        self._db: sqlite3.Connection | None = None
+        self._listed: list[str] = []
+        self._ahead: dict[str, _Row] = {}
 
     @property
     def title(self) -> str:
-        """Return the store's name and file."""
-        return f"{self.form.title} in {self.path}"
+        """Return the store's name and database."""
+        return f"{self.form.title} in {self.database.title}"
 
     @property
     def prefixes(self) -> tuple[bytes, ...]:
@@ -81,51 +99,60 @@ class RowSource:
 
     def close(self) -> None:
         """Close the database."""
-        if self._db is not None:
-            self._db.close()
-        self._db = None
-
-    def _open(self, *, write: bool = False) -> sqlite3.Connection:
-        if write:
-            self.close()
-        if self._db is None:
-            mode = "rw" if write else "ro"
-            try:
-                self._db = sqlite3.connect(
-                    f"file:{self.path}?mode={mode}", uri=True, isolation_level=None, timeout=30
-                )
-                self._db.execute(f"select 1 from {self.form.table} limit 1")  # noqa: S608
-            except sqlite3.Error as error:
-                self.close()
-                raise InputError(
-                    f"the table {self.form.table} cannot be read ({error})", subject=str(self.path)
-                ) from None
-        return self._db
+        self.database.close()
 
     def entries(self, *, stamps: bool = True) -> Iterator[Entry]:
-        """Yield every row, by id."""
-        query = f"select {self._id}, {self._payload}, {self._when} from {self.form.table} order by 1"  # noqa: S608
-        for identity, payload, when in self._open().execute(query):
-            place = _number(_bytes(identity))
-            yield place, _number(_bytes(payload), _bytes(when)) if stamps else 0, str(identity), 0
+        """Yield every row, by id; page by page, so that no transaction of ours stays open.
+
+        stamps: hashed by the database, so that payloads do not travel. Without them `read` is expected for
+            each entry at once, and reads some of the page ahead.
+        """
+        columns = f"{self._id}, {self._when}, md5({self._payload})" if stamps else self._id
+        source = f"select {columns} from {self.form.table}"  # noqa: S608
+        page = f"order by {self._id} limit {_PAGE}"
+        rows = self.database.rows(f"{source} {page}")
+        while rows:
+            self._ahead = {}
+            self._listed = [] if stamps else [str(row[0]) for row in rows]
+            for identity, *stamp in rows:
+                name = str(identity)
+                yield _number(name.encode()), _number(*map(_bytes, stamp)) if stamps else 0, name, 0
+            full = len(rows) == _PAGE
+            rows = self.database.rows(f"{source} where {self._id} > ? {page}", rows[-1][0]) if full else []
+        self._listed, self._ahead = [], {}
+
+    def _fetch(self, identities: list[str]) -> dict[str, _Row]:
+        columns = f"{self._id}, {self._payload}, {self._when}, md5({self._payload})"
+        marks = ", ".join("?" * len(identities))
+        query = f"select {columns} from {self.form.table} where {self._id} in ({marks})"  # noqa: S608
+        found = self.database.rows(query, *identities)
+        return {str(row[0]): _Row(str(row[0]), *map(_bytes, row[1:])) for row in found}
+
+    def _row(self, identity: str) -> _Row | None:
+        """Return a row; while a page is listed without stamps, the ones after it are fetched with it."""
+        if identity not in self._ahead:
+            wanted = [identity]
+            if identity in self._listed:
+                start = self._listed.index(identity)
+                wanted = self._listed[start : start + _AHEAD]
+            self._ahead = self._fetch(wanted)
+        return self._ahead.pop(identity, None)
 
     def read(self, entry: Entry, now: float) -> Read:
-        """Read one row as it stands now."""
+        """Read one row, as it stands now or stood a moment ago."""
         place, _, identity, _ = entry
         key = self.form.key_of(identity)
         if key is None:
             return place, 0, Skipped(Skip.IGNORED, b"")
-        query = f"select {self._payload}, {self._when} from {self.form.table} where {self._id} = ?"  # noqa: S608
-        row = self._open().execute(query, (identity,)).fetchone()
+        row = self._row(identity)
         if row is None:
             return place, 0, Skipped(Skip.GONE, key)
-        payload, when = _bytes(row[0]), _bytes(row[1])
-        return place, _number(payload, when), self.form.record(key, payload, when.decode("latin-1"), now)
+        return place, row.stamp, self.form.record(key, row.payload, row.when.decode("latin-1"), now)
 
     def holds(self, key: bytes) -> bool:
         """Return whether the row of this Redis key is there."""
-        query = f"select 1 from {self.form.table} where {self._id} = ?"  # noqa: S608
-        return self._open().execute(query, (self.form.id_of(key),)).fetchone() is not None
+        identity = self.form.id_of(key)
+        return identity is not None and identity in self._fetch([identity])
 
     def restore(self, record: Record) -> bool:
         """Write the row back."""
@@ -133,27 +160,25 @@ class RowSource:
         if identity is None:
             raise InputError("a key in Redis is no session of this store", subject=self.title)
         payload, when = self.form.row(record)
-        text = payload.decode("utf-8")
-        db = self._open(write=True)
-        form, key = self.form, self._id
-        same = f"{key} = ? and {self._payload} = ? and {self._when} = ?"
-        if db.execute(f"select 1 from {form.table} where {same}", (identity, text, when)).fetchone():  # noqa: S608
+        row = self._fetch([identity]).get(identity)
+        if row and (row.payload, row.when) == (payload, when.encode()):
             return False
-        update = f"update {form.table} set {self._payload} = ?, {self._when} = ? where {key} = ?"  # noqa: S608
-        if not db.execute(update, (text, when, identity)).rowcount:
-            columns = f"{key}, {self._payload}, {self._when}"
-            insert = f"insert into {form.table} ({columns}) values (?, ?, ?)"  # noqa: S608
-            db.execute(insert, (identity, text, when))
+        table, values = self.form.table, (payload.decode("utf-8"), when, identity)
+        change = (
+            f"update {table} set {self._payload} = ?, {self._when} = ? where {self._id} = ?"  # noqa: S608
+            if row
+            else f"insert into {table} ({self._payload}, {self._when}, {self._id}) values (?, ?, ?)"  # noqa: S608
+        )
+        self.database.change((change, values))
         return True
 
     def set_aside(self, key: bytes) -> bool:
-        """Move the row of an ended session into the table ``swarmstead_ended``."""
+        """Move the row of an ended session into the table ``swarmstead_ended_<table>``."""
         identity = self.form.id_of(key)
-        db = self._open(write=True)
+        if identity is None:
+            return False
         table = self.form.table
-        db.execute("begin immediate")
-        db.execute(f"create table if not exists swarmstead_ended as select * from {table} where 0")  # noqa: S608
-        db.execute(f"insert into swarmstead_ended select * from {table} where {self._id} = ?", (identity,))  # noqa: S608
-        gone = db.execute(f"delete from {table} where {self._id} = ?", (identity,)).rowcount  # noqa: S608
-        db.execute("commit")
-        return gone > 0
+        aside, row = f"swarmstead_ended_{table}", f"from {table} where {self._id} = ?"
+        self.database.change((f"create table if not exists {aside} as select * from {table} where 1 = 0", ()))  # noqa: S608
+        move = f"insert into {aside} select * {row}"
+        return self.database.change((move, (identity,)), (f"delete {row}", (identity,))) > 0

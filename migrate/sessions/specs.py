@@ -1,12 +1,16 @@
-"""A source named in words: ``php:/var/lib/php/sessions?depth=2``, or the app's folder, which is looked at."""
+"""A source named in words: ``php:/var/lib/php/sessions?depth=2``, ``django-db:postgresql://shop@db/shop``.
+
+Or the app's folder, which is looked at.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 from swarmstead.errors import InputError, UsageError
 
+from .database import Database, sqlite
 from .detect import detect
 from .django import DjangoFiles, DjangoRows
 from .express import ExpressFiles
@@ -22,10 +26,15 @@ __all__ = ["KINDS", "source_of"]
 @dataclass(frozen=True, slots=True)
 class _Given:
     kind: str
-    path: Path
+    where: str
     options: Mapping[str, str]
     secrets: Sequence[str]
     expired: str
+    database_password: str | None = field(default=None, repr=False)
+
+    @property
+    def path(self) -> Path:
+        return Path(self.where)
 
     def text(self, name: str, default: str = "") -> str:
         return self.options.get(name, default)
@@ -33,7 +42,7 @@ class _Given:
     def number(self, name: str, default: int) -> int:
         value = self.options.get(name, "")
         if value and not value.isdecimal():
-            raise UsageError(f"{name} is no number", subject=f"--from {self.kind}:{self.path}")
+            raise UsageError(f"{name} is no number", subject=f"--from {self.kind}:{self.where}")
         return int(value or default)
 
     def owner(self) -> int | None:
@@ -43,16 +52,33 @@ class _Given:
         if not self.secrets:
             raise UsageError(
                 "Django's sessions are signed: their SECRET_KEY is needed to check them",
-                subject=f"--from {self.kind}:{self.path}",
+                subject=f"--from {self.kind}:{self.where}",
                 hint="Set SWARMSTEAD_SECRET_KEY_FILE to its file (fallback keys on further lines).",
             )
         return self.secrets
+
+    def database(self) -> Database:
+        if "://" not in self.where:
+            return sqlite(self.path)
+        # The drivers are only loaded for a server.
+        from .database_servers import DatabaseAddress, database_server  # noqa: PLC0415
+
+        if self.text("tls", "off") not in {"on", "off"}:
+            raise UsageError("tls is on or off", subject=f"--from {self.kind}:{self.where}")
+        return database_server(
+            DatabaseAddress.parse(
+                self.where,
+                password=self.database_password,
+                socket=self.text("socket"),
+                tls=self.text("tls") == "on",
+            )
+        )
 
     def prefix(self) -> bytes:
         if "prefix" not in self.options:
             raise UsageError(
                 "the prefix of the app's keys in Redis is needed",
-                subject=f"--from {self.kind}:{self.path}",
+                subject=f"--from {self.kind}:{self.where}",
                 hint="Give the app's folder, which has it, or ?prefix=laravel_database_laravel_cache:",
             )
         return self.text("prefix").encode()
@@ -100,7 +126,7 @@ def _laravel(one: _Given) -> Source:
 
 def _laravel_rows(one: _Given) -> Source:
     return LaravelRows(
-        one.path,
+        one.database(),
         one.prefix(),
         lifetime=one.number("lifetime", 7200),
         table=one.text("table", "sessions"),
@@ -120,7 +146,9 @@ def _django(one: _Given) -> Source:
 
 
 def _django_rows(one: _Given) -> Source:
-    return DjangoRows(one.path, one.keys(), cache_prefix=one.text("prefix"), version=one.number("version", 1))
+    return DjangoRows(
+        one.database(), one.keys(), cache_prefix=one.text("prefix"), version=one.number("version", 1)
+    )
 
 
 def _flask(one: _Given) -> Source:
@@ -154,6 +182,7 @@ def _memory(one: _Given) -> Source:
     )
 
 
+_SERVER = {"socket", "tls"}
 _PHP = {"depth", "lifetime", "prefix", "owner"}
 #: What may stand before the colon, each with the options it takes.
 KINDS: dict[str, tuple[Callable[[_Given], Source], set[str]]] = {
@@ -161,9 +190,9 @@ KINDS: dict[str, tuple[Callable[[_Given], Source], set[str]]] = {
     "symfony": (_symfony, _PHP),
     "codeigniter": (_codeigniter, {"cookie", "lifetime", "owner"}),
     "laravel": (_laravel, {"prefix", "lifetime", "owner"}),
-    "laravel-db": (_laravel_rows, {"prefix", "lifetime", "table"}),
+    "laravel-db": (_laravel_rows, {"prefix", "lifetime", "table", *_SERVER}),
     "django": (_django, {"cookie", "age", "prefix", "version", "owner"}),
-    "django-db": (_django_rows, {"prefix", "version"}),
+    "django-db": (_django_rows, {"prefix", "version", *_SERVER}),
     "flask": (_flask, {"prefix", "lifetime", "hash", "value", "owner"}),
     "express": (_express, {"prefix", "ttl", "owner"}),
     "express-memory": (_memory, {"prefix", "port"}),
@@ -171,8 +200,16 @@ KINDS: dict[str, tuple[Callable[[_Given], Source], set[str]]] = {
 }
 
 
-def source_of(spec: str, *, secrets: Sequence[str] = (), expired: str = "skip") -> Source:
+def source_of(
+    spec: str,
+    *,
+    secrets: Sequence[str] = (),
+    expired: str = "skip",
+    database_password: str | None = None,
+) -> Source:
     """Return the source that a spec names, or that the app in this folder has.
+
+    secrets: the app's, newest first. database_password: of a database server that the spec names.
 
     Raises UsageError for a kind or an option that there is not, InputError for an app that has none to move.
     """
@@ -190,7 +227,7 @@ def source_of(spec: str, *, secrets: Sequence[str] = (), expired: str = "skip") 
                 found[0].advice if found else "No store of sessions is recognised; name it: --from php:/PATH"
             )
             raise InputError("no sessions to move here", subject=spec, hint=advice)
-        return source_of(found[0].spec, secrets=secrets, expired=expired)
+        return source_of(found[0].spec, secrets=secrets, expired=expired, database_password=database_password)
     path, _, query = rest.partition("?")
     make, allowed = KINDS[kind]
     options = dict(parse_qsl(query, keep_blank_values=True))
@@ -198,7 +235,7 @@ def source_of(spec: str, *, secrets: Sequence[str] = (), expired: str = "skip") 
         if name not in allowed:
             raise UsageError(
                 f"no such option: {name}",
-                subject=f"--from {kind}:{path}",
+                subject=f"--from {kind}:",
                 hint=f"There are {', '.join(sorted(allowed))}.",
             )
-    return make(_Given(kind, Path(path), options, secrets, expired))
+    return make(_Given(kind, path, options, secrets, expired, database_password))

@@ -1,10 +1,19 @@
 """The stacks on Python, Node, Ruby and Java: how each shows itself, what the switch needs."""
 
+import re
 from pathlib import Path
+from urllib.parse import quote
 
-from .finding import Finding, files_of, find_line, ip_binding
+from .finding import Finding, files_of, find_line, ip_binding, text_of
 
 __all__ = ["django", "express", "flask", "java", "rails"]
+
+_FORM = "postgresql://USER@HOST:5432/NAME (or mysql://…)"
+_DATABASE_LINES = 12
+#: Values that stand there as such, not as a call or a look into the environment.
+_WRITTEN_OUT = re.compile(
+    r"""['"](NAME|USER|HOST|PORT)['"]\s*:\s*['"]?([^'",\s(\[]+)['"]?\s*,?\s*$""", re.MULTILINE
+)
 
 
 def django(app: Path) -> Finding | None:
@@ -18,8 +27,7 @@ def django(app: Path) -> Finding | None:
     engine = found[2][1] if found else "db"
     place = (found[0], found[1]) if found else (settings[0] if settings else app / "manage.py", 0)
     path = find_line(iter(settings), r"^\s*SESSION_FILE_PATH\s*=\s*['\"]([^'\"]+)")
-    sqlite = next(files_of(app, ".sqlite3"), app / "db.sqlite3")
-    specs = {"file": f"django:{path[2][1] if path else '/tmp'}", "db": f"django-db:{sqlite}"}  # noqa: S108
+    specs = {"file": f"django:{path[2][1] if path else '/tmp'}", "db": _django_database(app, settings)}  # noqa: S108
     specs["cached_db"] = specs["db"]
     advice = {
         "signed_cookies": "Its sessions live in the cookie: nothing to move. Keep SECRET_KEY.",
@@ -32,7 +40,8 @@ def django(app: Path) -> Finding | None:
         file=place[0],
         line=place[1],
         spec=specs.get(engine, ""),
-        advice=advice.get(engine, "Move them, then switch SESSION_ENGINE."),
+        advice=advice.get(engine, "Move them, then switch SESSION_ENGINE.")
+        + ("" if specs.get(engine, engine) else f" Name its database: --from django-db:{_FORM}"),
         keep=("SECRET_KEY (logins depend on it by _auth_user_hash)", "SESSION_COOKIE_NAME"),
         switch=(
             (
@@ -43,6 +52,20 @@ def django(app: Path) -> Finding | None:
         ),
         warnings=ip_binding(app),
     )
+
+
+def _django_database(app: Path, settings: list[Path]) -> str:
+    """Return what to give to ``--from`` for the default database; "" if its address is not written out."""
+    found = find_line(iter(settings), r"ENGINE['\"]\s*:\s*['\"]django\.db\.backends\.(mysql|postgresql)")
+    if not found:
+        return f"django-db:{next(files_of(app, '.sqlite3'), app / 'db.sqlite3')}"
+    after = "\n".join(text_of(found[0]).splitlines()[found[1] - 1 : found[1] + _DATABASE_LINES])
+    written = {"HOST": "localhost", "PORT": "3306" if found[2][1] == "mysql" else "5432"}
+    written |= dict(_WRITTEN_OUT.findall(after))
+    if not {"NAME", "USER"} <= written.keys():
+        return ""
+    user, name = (quote(written[which], safe="") for which in ("USER", "NAME"))
+    return f"django-db:{found[2][1]}://{user}@{written['HOST']}:{written['PORT']}/{name}"
 
 
 def flask(app: Path) -> Finding | None:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 from .finding import Finding, env_of, files_of, find_line, ip_binding, text_of
 from .laravel import key_prefix
@@ -35,10 +36,9 @@ def laravel(app: Path) -> Finding | None:
     )
     lifetime = int(env_of(app, "SESSION_LIFETIME")[0] or 120) * 60
     options = f"?prefix={prefix.decode()}&lifetime={lifetime}"
-    database = env_of(app, "DB_DATABASE")[0] or app / "database" / "database.sqlite"
     where = {
         "file": f"laravel:{app}/storage/framework/sessions{options}",
-        "database": f"laravel-db:{database}{options}",
+        "database": f"laravel-db:{_laravel_database(app, version)}{options}{_laravel_table(app)}",
     }
     advice = {
         "cookie": "Its sessions live in the cookie: nothing to move. Keep APP_KEY.",
@@ -55,6 +55,25 @@ def laravel(app: Path) -> Finding | None:
         switch=("SESSION_DRIVER=redis", "REDIS_HOST=HOST", "REDIS_PASSWORD=…"),
         warnings=ip_binding(app),
     )
+
+
+def _laravel_database(app: Path, version: int) -> str:
+    """Return where the `sessions` table is: the default connection of config/database.php, by .env."""
+    usual = "mysql" if version < _DATABASE_BY_DEFAULT else "sqlite"
+    kind = env_of(app, "DB_CONNECTION")[0] or usual
+    name = env_of(app, "DB_DATABASE")[0]
+    if kind == "sqlite":
+        return name or str(app / "database" / "database.sqlite")
+    scheme, port = ("postgresql", "5432") if kind == "pgsql" else ("mysql", "3306")
+    user = quote(env_of(app, "DB_USERNAME")[0] or "root", safe="")
+    place = f"{env_of(app, 'DB_HOST')[0] or '127.0.0.1'}:{env_of(app, 'DB_PORT')[0] or port}"
+    return f"{scheme}://{user}@{place}/{quote(name or 'laravel', safe='')}"
+
+
+def _laravel_table(app: Path) -> str:
+    """Return the options for a table or a socket that .env names."""
+    table, socket = env_of(app, "SESSION_TABLE")[0], env_of(app, "DB_SOCKET")[0]
+    return (f"&table={table}" if table else "") + (f"&socket={socket}" if socket else "")
 
 
 def wordpress(app: Path) -> Finding | None:

@@ -17,6 +17,7 @@ from migrate.sessions import (
     copy_pass,
     late_pass,
     reverse,
+    sqlite,
     verify,
 )
 from tests.support.programs import free_port
@@ -86,7 +87,9 @@ def test_django_keeps_every_login(
 
     gate = Gate(old())
     source: Source = (
-        DjangoFiles(folder, [SECRET]) if store == "file" else DjangoRows(folder / "db.sqlite3", [SECRET])
+        DjangoFiles(folder, [SECRET])
+        if store == "file"
+        else DjangoRows(sqlite(folder / "db.sqlite3"), [SECRET])
     )
     move(gate, source, redis, state, new, old)
 

@@ -25,6 +25,25 @@ APPS: dict[str, tuple[dict[str, str], str, str]] = {
         "Laravel 11: database",
         "laravel-db:/d.sqlite?prefix=laravel_database_laravel_cache_&lifetime=7200",
     ),
+    "laravel-mysql": (
+        {
+            "artisan": "",
+            "composer.lock": '{"packages": [{"name": "laravel/framework",\n "version": "v10.2.0"}]}',
+            ".env": "SESSION_DRIVER=database\nDB_HOST=db\nDB_DATABASE=shop\nDB_USERNAME=web@shop\n"
+            "DB_PASSWORD=hidden\n",
+        },
+        "Laravel 10: database",
+        "laravel-db:mysql://web%40shop@db:3306/shop?prefix=laravel_database_laravel_cache:&lifetime=7200",
+    ),
+    "laravel-pgsql": (
+        {
+            "artisan": "",
+            "composer.json": '{"require": {"laravel/framework": "^12.0"}}',
+            ".env": "DB_CONNECTION=pgsql\nDB_PORT=6432\nDB_DATABASE=a\nDB_USERNAME=web\nSESSION_TABLE=t\n",
+        },
+        "Laravel 12: database",
+        "laravel-db:postgresql://web@127.0.0.1:6432/a?prefix=laravel_database_laravel_cache_&lifetime=7200&table=t",
+    ),
     "laravel-cookie": ({"artisan": "", ".env": "SESSION_DRIVER=cookie\n"}, "Laravel 8: cookie", ""),
     "wordpress": (
         {"wp-config.php": "<?php", "wp-content/plugins/a/a.php": "<?php\nsession_start();"},
@@ -39,6 +58,24 @@ APPS: dict[str, tuple[dict[str, str], str, str]] = {
         },
         "Django: file",
         "django:/s",
+    ),
+    "django-postgresql": (
+        {
+            "manage.py": "",
+            "site/settings.py": 'DATABASES = {"default": {\n  "ENGINE": "django.db.backends.postgresql",\n'
+            '  "NAME": "shop",\n  "USER": "web",\n  "PASSWORD": "hidden",\n  "HOST": "db.lan",\n}}\n',
+        },
+        "Django: db",
+        "django-db:postgresql://web@db.lan:5432/shop",
+    ),
+    "django-mysql-from-environment": (
+        {
+            "manage.py": "",
+            "site/settings.py": 'DATABASES = {"default": {\n  "ENGINE": "django.db.backends.mysql",\n'
+            '  "NAME": os.environ["DB"],\n  "USER": "web",\n}}\n',
+        },
+        "Django: db",
+        "",
     ),
     "django-default": (
         {"manage.py": "", "site/settings.py": "", "db.sqlite3": ""},

@@ -1,6 +1,7 @@
 # ruff: noqa: E402
 """Real Django: login, counter, logout on the session backend that is asked for."""
 
+import json
 import sys
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -9,6 +10,14 @@ import django
 from django.conf import settings
 
 port, store, where, secret = sys.argv[1:5]
+# store: a session backend's name; db:KIND keeps the table on a server, with its address as JSON in `where`.
+store, _, kind = store.partition(":")
+server = json.loads(where) if kind else {}
+if kind == "mysql":
+    import pymysql
+
+    pymysql.version_info = (2, 2, 8, "final", 0)  # Django wants to see mysqlclient's
+    pymysql.install_as_MySQLdb()
 settings.configure(
     SECRET_KEY=secret,
     ALLOWED_HOSTS=["*"],
@@ -19,7 +28,9 @@ settings.configure(
     SESSION_FILE_PATH=where if store == "file" else None,
     USE_TZ=True,
     DATABASES={
-        "default": {
+        "default": {"ENGINE": f"django.db.backends.{kind}", **server}
+        if kind
+        else {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": f"{where}/db.sqlite3" if store == "db" else ":memory:",
             "OPTIONS": {"timeout": 30},
