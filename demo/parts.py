@@ -140,7 +140,7 @@ class S3Server:
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        (self._folder / self.bucket).mkdir(parents=True)
+        (self._folder / self.bucket).mkdir(parents=True, exist_ok=True)  # as it was, after a stop
         rclone = shutil.which("rclone") or "rclone"
         self._process = start_quietly(
             rclone,

@@ -26,7 +26,14 @@ from swarmstead.stop import Stop
 from .draft import code_digest, leaves_out
 from .plan import Plan
 from .ports import Report
-from .specs import REDIS_PASSWORD, image_spec, secret_name, stack_spec
+from .specs import (
+    CHANGES_REDIS,
+    REDIS_PASSWORD,
+    changes_by_sessions_redis,
+    image_spec,
+    secret_name,
+    stack_spec,
+)
 
 __all__ = ["SwarmDeployer"]
 
@@ -172,20 +179,18 @@ class SwarmDeployer:
         return {"running": running}
 
     def _secret_contents(self) -> dict[str, bytes]:
-        paths = {}
-        if self.plan.sessions and self.plan.sessions.password_file:
-            paths[REDIS_PASSWORD] = self.plan.sessions.password_file
+        sessions, paths = self.plan.sessions, {}
+        if sessions:
+            paths[REDIS_PASSWORD] = sessions.password_file
         if self.plan.files:
             first = self.plan.files[0]
             paths |= {"remote_key_id": first.key_id_file, "remote_key": first.key_file}
-        contents = {}
-        for purpose, path in paths.items():
-            if not path:
-                continue
-            try:
-                contents[purpose] = Path(path).read_bytes()
-            except OSError as error:
-                raise InputError(f"cannot be read: {error.strerror}", subject=path) from None
+            paths[CHANGES_REDIS] = self.plan.cache.changes_redis_file
+        contents = {purpose: _content(path) for purpose, path in paths.items() if path}
+        if self.plan.files and CHANGES_REDIS not in contents:
+            password = contents.get(REDIS_PASSWORD, b"").decode().rstrip("\r\n")
+            if url := changes_by_sessions_redis(self.plan, password):
+                contents[CHANGES_REDIS] = url.encode()
         return contents
 
     def _secret_names(self) -> dict[str, str]:
@@ -204,3 +209,10 @@ class SwarmDeployer:
             part.chmod(0o600)
             part.replace(path)
         return path.read_bytes()
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", subject=path) from None

@@ -93,11 +93,17 @@ class Image(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Cache(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """image: that of `migrate` itself, which every node runs as cache. max_size: of its folder."""
+    """image: that of `migrate` itself, which every node runs as cache. max_size: of its folder.
+
+    changes_redis_file: a file with the URL of a Redis by which caches tell each other of changed files, as
+    they reach it. Empty: that of the sessions, where it needs no ACL user. Without any, a file that changed
+    is found out when it is asked for a minute later. networks: its own; empty: the app's.
+    """
 
     image: str = "swarmstead/migrate:0.1.0"
     max_size: str = "2GB"
     memory: str = "128M"
+    changes_redis_file: str = ""
     networks: list[str] = []
     environment: dict[str, str] = {}
 

@@ -2,16 +2,27 @@
 
 import hashlib
 from collections.abc import Mapping
+from urllib.parse import quote
 
-from migrate.packaging import BARRIER, CACHE, UPLOADS_IN_CACHE, FolderOnNode, ImageSpec, StackSpec
+from migrate.packaging import BARRIER, CACHE, HITS, UPLOADS_IN_CACHE, FolderOnNode, ImageSpec, StackSpec
 from migrate.sessions import php_switch_lines
 
 from .plan import Plan
 
-__all__ = ["REDIS_PASSWORD", "folders", "image_spec", "secret_name", "stack_spec"]
+__all__ = [
+    "CHANGES_REDIS",
+    "REDIS_PASSWORD",
+    "changes_by_sessions_redis",
+    "folders",
+    "image_spec",
+    "secret_name",
+    "stack_spec",
+]
 
 REDIS_PASSWORD = "redis_password"  # noqa: S105 - the name of a secret
+CHANGES_REDIS = "changes_redis"
 _REDIS_PORT = 6379
+_CACHE_PORT = 9325
 
 
 def folders(plan: Plan) -> tuple[FolderOnNode, ...]:
@@ -40,6 +51,18 @@ def _redis_host(plan: Plan) -> tuple[str, int]:
     )
     host, _, port = inside.rpartition(":") if ":" in inside else (inside, "", "")
     return host, int(port or _REDIS_PORT)
+
+
+def changes_by_sessions_redis(plan: Plan, password: str) -> str:
+    """Return the URL by which caches tell each other of changes at the sessions' Redis; "" if they cannot.
+
+    A user of an ACL may touch the sessions' keys alone: then the caches need one of their own.
+    """
+    if plan.sessions is None or plan.sessions.user:
+        return ""
+    host, port = _redis_host(plan)
+    login = f":{quote(password, safe='')}@" if password else ""
+    return f"redis://{login}{host}:{port}/0"
 
 
 def image_spec(plan: Plan) -> ImageSpec:
@@ -92,7 +115,7 @@ def stack_spec(plan: Plan, image: str, secrets: Mapping[str, str]) -> StackSpec:
         cpus=deploy.cpus,
         memory=deploy.memory,
         cache_image=plan.cache.image,
-        cache_command=_cache_command(plan),
+        cache_command=_cache_command(plan, told=CHANGES_REDIS in cache),
         cache_environment=_cache_environment(plan, cache),
         cache_secrets=cache,
         cache_memory=plan.cache.memory,
@@ -100,10 +123,12 @@ def stack_spec(plan: Plan, image: str, secrets: Mapping[str, str]) -> StackSpec:
     )
 
 
-def _cache_command(plan: Plan) -> tuple[str, ...]:
+def _cache_command(plan: Plan, *, told: bool) -> tuple[str, ...]:
+    """Return the words that run a node's cache; told: whether caches tell each other of changes."""
     if not plan.files:
         return ()
     [folder, *_] = folders(plan)
+    stack = plan.deploy.stack
     return (
         "migrate", "cache", "serve",
         f"--remote={plan.files[0].remote}",
@@ -111,6 +136,12 @@ def _cache_command(plan: Plan) -> tuple[str, ...]:
         f"--max-size={plan.cache.max_size}",
         f"--socket={CACHE}",
         f"--barrier={BARRIER}",
+        f"--hits-log={HITS}",
+        f"--hits-prefix={folder.web_path}/",
+        f"--cache-listen=:{_CACHE_PORT}",
+        # By the whole name: other apps on the network have a service `cache`, too.
+        f"--cache-peers=tasks.{stack}_cache:{_CACHE_PORT}",
+        *([f"--changes-stream=swarmstead:files:{stack}"] if told else []),
     )  # fmt: skip
 
 

@@ -52,6 +52,7 @@ http {{
   types {{ image/avif avif; image/webp webp; }}
   default_type application/octet-stream;
   server_tokens off;
+  access_log off;
   sendfile on;
   keepalive_timeout 30s;
   keepalive_requests 10000;

@@ -2,7 +2,7 @@
 
 import click
 
-from migrate.sessions import RedisTarget, acl_line, exporter_line, redis_conf
+from migrate.sessions import RedisTarget, acl_line, changes_line, exporter_line, redis_conf
 from swarmstead.errors import UsageError
 from swarmstead.settings import settings
 from swarmstead.stop import stop_on_signals
@@ -16,6 +16,7 @@ __all__ = ["acl", "claims"]
 @click.option("--prefix", "prefixes", multiple=True, default=("PHPREDIS_SESSION:",), show_default=True)
 @click.option("--mover", is_flag=True, help="For `migrate sessions` itself: lists keys, asks the server.")
 @click.option("--exporter", is_flag=True, help="For redis_exporter: asks the server, reads no session.")
+@click.option("--changes", metavar="STREAM", help="For an app's caches: adds to this stream and reads it.")
 @click.option("--append", is_flag=True, help="A further line: without the one that shuts out the nameless.")
 @click.option("--select", is_flag=True, help="Allow SELECT (a save_path with database=).")
 @click.option("--conf", is_flag=True, help="Print a redis.conf for an instance of sessions alone instead.")
@@ -25,6 +26,7 @@ def acl(
     user: str,
     prefixes: tuple[str, ...],
     maxmemory_mib: int,
+    changes: str | None,
     redis_password: str | None,
     *,
     mover: bool,
@@ -43,6 +45,9 @@ def acl(
         click.echo("user default off")
     if exporter:
         click.echo(exporter_line(redis_password))
+        return
+    if changes:
+        click.echo(changes_line(user, redis_password, changes))
         return
     keys = tuple(prefix.encode() for prefix in prefixes)
     click.echo(acl_line(user, redis_password, keys, mover=mover, database=select))

@@ -6,12 +6,14 @@ from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
 
 from .records import ImageSpec, Text
 
-__all__ = ["BARRIER", "CACHE", "SOCKETS", "render_image"]
+__all__ = ["BARRIER", "CACHE", "HITS", "SOCKETS", "render_image"]
 
 SOCKETS = "/run/swarmstead"
 """Folder of the sockets that an app's replicas share with their node's cache."""
 BARRIER = f"{SOCKETS}/barrier.sock"
 CACHE = f"{SOCKETS}/cache.sock"
+HITS = f"{SOCKETS}/hits.log"
+"""Where the replicas' nginx tell the cache what they served by themselves."""
 
 _FILES = {
     "Dockerfile": "Dockerfile.j2",
@@ -75,5 +77,6 @@ def render_image(spec: ImageSpec) -> dict[str, Text]:
         "sockets": SOCKETS,
         "barrier": BARRIER if cached else "",
         "cache": CACHE if cached else "",
+        "hits": HITS if cached else "",
     }
     return {path: _ENVIRONMENT.get_template(name).render(values) for path, name in _FILES.items()}

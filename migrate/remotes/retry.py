@@ -36,8 +36,8 @@ class Policy:
 PATIENT = Policy(deadline=1800)
 """For a long copy: a server may be away for minutes."""
 
-PROMPT = Policy(deadline=10, first=0.2, longest=2, fails_fast=True)
-"""For a gateway that a browser waits for."""
+PROMPT = Policy(deadline=2, first=0.2, longest=1, fails_fast=True)
+"""For a gateway that a browser waits for: a hiccup is bridged, an outage is told soon."""
 
 
 def next_wait(

@@ -28,7 +28,7 @@ from .preflight import Check, preflight
 from .rails import RailsFiles
 from .records import Entry, Record, Skip, Skipped, Source
 from .reports import PassReport, VerifyReport
-from .server import acl_line, exporter_line, redis_conf
+from .server import acl_line, changes_line, exporter_line, redis_conf
 from .specs import source_of
 from .state import State
 from .survey import Survey, survey
@@ -64,6 +64,7 @@ __all__ = [
     "Survey",
     "VerifyReport",
     "acl_line",
+    "changes_line",
     "claim_server",
     "copy_pass",
     "cutover",

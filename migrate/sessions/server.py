@@ -5,7 +5,7 @@ import re
 
 from swarmstead.errors import InputError
 
-__all__ = ["acl_line", "exporter_line", "redis_conf"]
+__all__ = ["acl_line", "changes_line", "exporter_line", "redis_conf"]
 
 _COMMANDS = "+ping +get +set +setex +getex +psetex +expire +pexpire +ttl +pttl +exists +del +unlink +strlen"
 _SCRIPTS = "+eval +evalsha +script|load +multi +exec +client|setname +hello"
@@ -43,6 +43,17 @@ def exporter_line(password: str, user: str = "exporter") -> str:
     digest = hashlib.sha256(password.encode()).hexdigest()
     rights = "-@all +ping +info +config|get +client|setname +client|list +slowlog +latency +hello"
     return f"user {user} on #{digest} resetchannels resetkeys {rights}"
+
+
+def changes_line(user: str, password: str, stream: str) -> str:
+    """Return the line for the caches of an app: they add to one stream and read it. InputError as above."""
+    if not _NAME.fullmatch(user):
+        raise InputError("not a user's name for an ACL", subject=user)
+    if not re.fullmatch(r"[A-Za-z0-9:_.-]+", stream):
+        raise InputError("not a stream's key for an ACL", subject=stream)
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    rights = "-@all +ping +xadd +xread +xrange +xrevrange +client|setname +hello"
+    return f"user {user} on #{digest} resetchannels ~{stream} {rights}"
 
 
 def redis_conf(*, maxmemory_mib: int, aclfile: str = "/run/secrets/redis_acl", folder: str = "/data") -> str:

@@ -1,16 +1,19 @@
 """The redis.conf and the ACL that we write, on a real Redis and with real phpredis."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from migrate.cache.changes import Stream
 from migrate.sessions import (
     PhpFiles,
     RedisTarget,
     State,
     acl_line,
+    changes_line,
     copy_pass,
     exporter_line,
     php_switch_lines,
@@ -35,6 +38,7 @@ def guarded(tmp_path: Path, start_redis: Callable[..., RedisServer]) -> RedisSer
         acl_line("photos", "app-password", PREFIX),
         acl_line("mover", "mover-password", PREFIX, mover=True),
         exporter_line("exporter-password"),
+        changes_line("photos-files", "files-password", "swarmstead:files:photos"),
     ]
     acl = tmp_path / "acl"
     acl.write_text("\n".join(lines) + "\n")
@@ -85,3 +89,38 @@ def test_a_password_stands_in_no_acl() -> None:
     line = acl_line("app", "the-password", PREFIX)
     assert "the-password" not in line
     assert hashlib.sha256(b"the-password").hexdigest() in line
+
+
+def test_caches_may_tell_of_changes_and_touch_nothing_else(guarded: RedisServer) -> None:
+    url = f"redis://photos-files:files-password@{guarded.url.removeprefix('redis://')}"
+
+    async def talk() -> tuple[str, str]:
+        heard: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        one, two = (
+            Stream(
+                url,
+                "swarmstead:files:photos",
+                node=node,
+                heard=lambda *change: heard.put_nowait(change),
+                missed=lambda: None,
+            )
+            for node in ("one", "two")
+        )
+        await one.tell("before.jpg", "1")
+        following = asyncio.create_task(two.follow())
+        async with asyncio.timeout(10):
+            while not two.connected:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+            await one.tell("a.jpg", "1234")
+            found = await heard.get()
+        following.cancel()
+        await one.close()
+        await two.close()
+        return found
+
+    assert asyncio.run(talk()) == ("a.jpg", "1234")
+    address = guarded.url.removeprefix("redis://")
+    with RedisTarget(f"redis://photos-files@{address}", password="files-password") as caches:
+        for words in ((b"GET", b"PHPREDIS_SESSION:x"), (b"DEL", b"swarmstead:files:photos"), (b"KEYS", b"*")):
+            with pytest.raises(Denied):
+                caches.call(*words)

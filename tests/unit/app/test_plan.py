@@ -7,8 +7,9 @@ import pytest
 
 from migrate.app import Detected, detect, draft, read_values
 from migrate.app import plan as plans
-from migrate.app.specs import image_spec, secret_name, stack_spec
-from migrate.packaging import check_dockerfile, check_stack, read_stack, render_image, render_stack
+from migrate.app.specs import changes_by_sessions_redis, image_spec, secret_name, stack_spec
+from migrate.cache.popularity import FORMAT
+from migrate.packaging import HITS, check_dockerfile, check_stack, read_stack, render_image, render_stack
 from swarmstead.errors import InputError, Refused, UsageError
 
 PHOTOS = Path(__file__).parents[3] / "examples" / "photos"
@@ -104,7 +105,11 @@ def test_what_is_generated_from_a_plan_has_no_fault(plan: plans.Plan) -> None:
     texts = render_image(image_spec(plan))
     assert check_dockerfile(texts["Dockerfile"]) == []
     assert 'session.save_path = "tcp://10.0.0.5:6380?auth[]=${REDIS_PASSWORD}"' in texts["conf/php.ini"]
-    secrets = {"redis_password": "photos_redis_password_1", "remote_key": "photos_remote_key_2"}
+    secrets = {
+        "redis_password": "photos_redis_password_1",
+        "remote_key": "photos_remote_key_2",
+        "changes_redis": "photos_changes_redis_3",
+    }
     stack = read_stack(render_stack(stack_spec(plan, "photos:1", secrets), stack="photos"))
     assert check_stack(stack) == []
     web, cache = stack["services"]["web"], stack["services"]["cache"]
@@ -112,6 +117,33 @@ def test_what_is_generated_from_a_plan_has_no_fault(plan: plans.Plan) -> None:
         "the app would hold the remote's key"
     )
     assert cache["environment"]["SWARMSTEAD_REMOTE_KEY_FILE"] == "/run/secrets/remote_key"
+    assert cache["environment"]["SWARMSTEAD_CHANGES_REDIS_FILE"] == "/run/secrets/changes_redis"
+    assert "--cache-peers=tasks.photos_cache:9325" in cache["command"]
+    assert "--changes-stream=swarmstead:files:photos" in cache["command"]
+
+
+def test_the_cache_learns_what_nginx_served_in_the_words_that_it_reads(plan: plans.Plan) -> None:
+    texts = render_image(image_spec(plan))
+    assert f"log_format hits '{FORMAT}';" in texts["conf/nginx.conf"]
+    assert f"access_log {HITS} hits" in texts["conf/site.conf"]
+    command = stack_spec(plan, "photos:1", {}).cache_command
+    assert {f"--hits-log={HITS}", "--hits-prefix=/uploads/"} <= set(command)
+
+
+@pytest.mark.parametrize(
+    ("values", "password", "url"),
+    [
+        ({}, "a/b:c@d", "redis://:a%2Fb%3Ac%40d@10.0.0.5:6380/0"),
+        ({}, "", "redis://10.0.0.5:6380/0"),
+        ({"sessions.redis_in_swarm": "sessions"}, "x", "redis://:x@sessions:6379/0"),
+        ({"sessions.user": "photos"}, "x", ""),
+    ],
+)
+def test_caches_tell_of_changes_by_the_sessions_redis(
+    values: dict[str, str], password: str, url: str
+) -> None:
+    plan = draft(PHOTOS, "photos", detect(PHOTOS), {**VALUES, **values})
+    assert changes_by_sessions_redis(plan, password) == url
 
 
 def test_names_of_secrets_follow_their_content_and_do_not_tell_it() -> None:
