@@ -3,25 +3,26 @@
 A scan of an unchanged folder gives its entries in the same order again (ext4: by hash of the name; xfs,
 btrfs, tmpfs: by position), so the last pass is kept as plain columns in the order of its scan and compared
 in step: no dictionary of a million sessions, 24 bytes each instead of some 200, and no hashing of names.
-Where the order breaks, the entry is looked up further on; what is left over is settled at the end.
+The columns come from the ledger as the scan goes by, and go again; where the order breaks, the entry is
+looked up further on; what is left over is settled at the end.
 """
 
-import contextlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .records import Entry
 
-__all__ = ["Delta", "Known"]
+__all__ = ["Columns", "Delta", "Known", "merged"]
 
 _NEAR = 64
-_MOST_PENDING = 50_000
+_MOST_PENDING = 10_000
 
 
-class Known:
-    """The sessions of the last pass, by columns in the order of its scan.
+class Columns:
+    """Sessions by columns, in the order of a scan.
 
-    places, stamps: as in `records.Entry`. marks: the keyed 64-bit hash of each session's Redis key.
+    places, stamps: as in `records.Entry`. marks: the keyed 64-bit hash of each session's Redis key; 0 for a
+    position whose row comes later, or never.
     """
 
     __slots__ = ("marks", "places", "stamps")
@@ -47,18 +48,65 @@ class Known:
         self.stamps.extend(columns[third : 2 * third])
         self.marks.extend(columns[2 * third :])
 
-    def fill(self, later: "Known") -> None:
-        """Put the rows that came later where a position is reserved (mark 0), the others at the end."""
-        rows = {place: n for n, place in enumerate(later.places)}
+    def take(self, other: "Columns", start: int, end: int) -> None:
+        """Append some rows of another."""
+        self.places.extend(other.places[start:end])
+        self.stamps.extend(other.stamps[start:end])
+        self.marks.extend(other.marks[start:end])
+
+
+def merged(chunks: "Iterable[array[int]]", later: Columns) -> Iterator[Columns]:
+    """Yield the chunks of a pass, with the rows that came later where a position is reserved for them.
+
+    Rows that nothing was reserved for come last.
+    """
+    rows = {place: n for n, place in enumerate(later.places)}
+    for chunk in chunks:
+        columns = Columns()
+        columns.extend(chunk)
         at = -1
-        with contextlib.suppress(ValueError):
-            while rows:
-                at = self.marks.index(0, at + 1)
-                n = rows.pop(self.places[at], None)
-                if n is not None:
-                    self.stamps[at], self.marks[at] = later.stamps[n], later.marks[n]
-        for place, n in rows.items():
-            self.add(place, later.stamps[n], later.marks[n])
+        while rows and (at := _next_reserved(columns, at + 1)) >= 0:
+            n = rows.pop(columns.places[at], None)
+            if n is not None:
+                columns.stamps[at], columns.marks[at] = later.stamps[n], later.marks[n]
+        yield columns
+    rest = Columns()
+    for place, n in rows.items():
+        rest.add(place, later.stamps[n], later.marks[n])
+    yield rest
+
+
+def _next_reserved(columns: Columns, start: int) -> int:
+    try:
+        return columns.marks.index(0, start)
+    except ValueError:
+        return -1
+
+
+class Known:
+    """The sessions of the last pass, to be gone through once: as much as is needed is in `rows`.
+
+    total: how many there are, at most.
+    """
+
+    def __init__(self, chunks: Iterable[Columns], total: int) -> None:
+        self._chunks = iter(chunks)
+        self.rows = Columns()
+        self.total = total
+
+    def reach(self, end: int | None) -> None:
+        """Bring rows until there are `end` of them, or all."""
+        while end is None or len(self.rows) < end:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return
+            self.rows.take(chunk, 0, len(chunk))
+
+    def turn(self) -> bool:
+        """Let the present rows go and bring the next; False if there are none."""
+        self.rows = Columns()
+        self.reach(1)
+        return len(self.rows) > 0
 
 
 class Delta:
@@ -70,42 +118,45 @@ class Delta:
 
     def __init__(self, known: Known) -> None:
         self._known = known
+        self._rows = known.rows
         self._at = 0
         self._misses = 0
         self._search_after = _NEAR
-        self._skipped: list[tuple[int, int]] = []  # ranges of the last pass that the scan did not show (yet)
+        self._left = Columns()  # rows of the last pass that the scan did not show (yet)
         self._pending: list[Entry] = []
         self._matched: set[int] = set()
 
     def unchanged(self, place: int, stamp: int) -> int:
         """Return the mark of the session if it stands as it was, else -1."""
-        known, at = self._known, self._at
-        try:
-            if known.places[at] != place:
-                at = self._search(place)
-                if at < 0:
-                    return -1
-        except IndexError:
-            return -1
-        if known.stamps[at] != stamp:
+        rows, at = self._rows, self._at
+        if at == len(rows):
+            if not self._known.turn():
+                return -1
+            rows, at = self._rows, self._at = self._known.rows, 0
+        if rows.places[at] != place:
+            at = self._search(place)
+            if at < 0:
+                return -1
+        if rows.stamps[at] != stamp:
             return -1
         self._at = at + 1
         self._misses = 0
         self._search_after = _NEAR
-        return known.marks[at]
+        return rows.marks[at]
 
     def _search(self, place: int) -> int:
         """Look a little further; after ever more misses in a row, through to the end."""
-        known, at = self._known, self._at
+        rows, at = self._rows, self._at
         self._misses += 1
         far = self._misses >= self._search_after
+        self._known.reach(None if far else at + _NEAR)
         try:
-            found = known.places.index(place, at, len(known) if far else at + _NEAR)
+            found = rows.places.index(place, at, len(rows) if far else at + _NEAR)
         except ValueError:
             if far:
                 self._search_after *= 2
             return -1
-        self._skipped.append((at, found))
+        self._left.take(rows, at, found)
         self._at = found
         return found
 
@@ -121,23 +172,18 @@ class Delta:
 
         Entries that match are no longer missing.
         """
-        known = self._known
-        if self._at < len(known):
-            self._skipped.append((self._at, len(known)))
-            self._at = len(known)
+        self._known.reach(None)
+        self._left.take(self._rows, self._at, len(self._rows))
+        self._at = len(self._rows)
+        left = self._left
         wanted = {entry[0] for entry in self._pending}
-        at_place = {
-            known.places[i]: i
-            for start, end in self._skipped
-            for i in range(start, end)
-            if known.places[i] in wanted
-        }
+        at_place = {place: i for i, place in enumerate(left.places) if place in wanted}
         matched: set[int] = set()
         for entry in self._pending:
             index = at_place.get(entry[0], -1)
-            if index >= 0 and known.stamps[index] == entry[1]:
+            if index >= 0 and left.stamps[index] == entry[1]:
                 matched.add(index)
-                yield entry, known.marks[index]
+                yield entry, left.marks[index]
             else:
                 yield entry, -1
         self._pending = []
@@ -145,8 +191,6 @@ class Delta:
 
     def missing(self) -> set[int]:
         """Return the marks that the scan did not show unchanged: changed, ended, or gone."""
-        matched = self._matched
-        marks = self._known.marks
-        found = {marks[i] for start, end in self._skipped for i in range(start, end) if i not in matched}
+        found = {mark for i, mark in enumerate(self._left.marks) if i not in self._matched}
         found.discard(0)  # a position whose row never came
         return found

@@ -37,7 +37,7 @@ class _Pass:
         self.known = state.known()
         self.delta = Delta(self.known)
         self.recording: Recording = state.begin(dry_run=dry_run)
-        part = LATER if len(self.known) else 0
+        part = LATER if self.known.total else 0
         self.writer: Writer[tuple[int, int, int]] = Writer(
             target, lambda rows: self.recording.add_many(rows, part)
         )
@@ -76,7 +76,7 @@ class _Pass:
     def scan(self, job: Job, stop: Stop | None, clock: Callable[[], float]) -> None:
         """Go over the store once."""
         source, report, delta = self.source, self.report, self.delta
-        first = not len(self.known)
+        first = not self.known.total
         if first and self.helpers > 1 and not report.dry_run:
             self.scan_with_helpers(job, stop, clock)
             return
@@ -200,7 +200,7 @@ def copy_pass(
         one.writer.flush()
         vanished = one.vanished()
         if not many_ended:
-            _refuse_mass_removal(len(vanished), len(one.known), source)
+            _refuse_mass_removal(len(vanished), one.known.total, source)
         one.remove(vanished)
         report.seconds = time.monotonic() - started
         one.recording.finish("copy", json.dumps(report.as_dict()))

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from migrate.ledger import Ledger
 
-from .delta import Known
+from .delta import Columns, Known, merged
 
 __all__ = ["LATER", "State"]
 
@@ -80,21 +80,28 @@ class State:
         return int(row[0])
 
     def known(self) -> Known:
-        """Return the sessions of the last pass, then those confirmed by one that did not end."""
-        known, later = Known(), Known()
-        for part, data in self.ledger.db.execute("select part, data from chunk order by part, n"):
-            columns = array("Q")
-            columns.frombytes(data)
-            (later if part == LATER else known).extend(columns)
-        known.fill(later)
-        return known
+        """Return the sessions of the last pass, then those confirmed by one that did not end.
+
+        They are read from the ledger as they are asked for: finish no pass while they are.
+        """
+        db, later = self.ledger.db, Columns()
+        for (n,) in db.execute("select n from chunk where part = ? order by n", (LATER,)).fetchall():
+            later.extend(self._chunk(n))
+        scanned = db.execute("select n from chunk where part <> ? order by part, n", (LATER,)).fetchall()
+        (size,) = db.execute("select coalesce(sum(length(data)), 0) from chunk").fetchone()
+        return Known(merged((self._chunk(n) for (n,) in scanned), later), size // (8 * _COLUMNS))
+
+    def _chunk(self, number: int) -> "array[int]":
+        (data,) = self.ledger.db.execute("select data from chunk where n = ?", (number,)).fetchone()
+        columns = array("Q")
+        columns.frombytes(data)
+        return columns
 
     def marks(self, *, after_chunk: int = 0) -> "Iterator[array[int]]":
         """Yield the marks that are known, by the chunk; of chunks after this number only."""
-        query = "select data from chunk where n > ? order by n"
-        for (data,) in self.ledger.db.execute(query, (after_chunk,)):
-            columns = array("Q")
-            columns.frombytes(data)
+        query = "select n from chunk where n > ? order by n"
+        for (number,) in self.ledger.db.execute(query, (after_chunk,)).fetchall():
+            columns = self._chunk(number)
             yield columns[2 * (len(columns) // _COLUMNS) :]
 
     def begin(self, *, dry_run: bool = False) -> "Recording":
@@ -120,18 +127,18 @@ class Recording:
 
     def __init__(self, state: State, after_chunk: int, *, dry_run: bool = False) -> None:
         self._state, self._after, self._dry_run = state, after_chunk, dry_run
-        self._new: dict[int, Known] = {}
+        self._new: dict[int, Columns] = {}
 
     def marks(self) -> "Iterator[array[int]]":
         """Yield the marks recorded in this pass."""
         self.save()
         return self._state.marks(after_chunk=self._after)
 
-    def _part(self, part: int) -> Known:
-        new = self._new.setdefault(part, Known())
+    def _part(self, part: int) -> Columns:
+        new = self._new.setdefault(part, Columns())
         if len(new) >= _CHUNK:
             self.save()
-            new = self._new.setdefault(part, Known())
+            new = self._new.setdefault(part, Columns())
         return new
 
     def add(self, place: int, stamp: int, mark: int, part: int = 0) -> None:

@@ -1,20 +1,29 @@
 """The delta finds every change in any order of the scan, and never calls a changed session unchanged."""
 
 import random
+from array import array
+from collections.abc import Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.sessions.delta import Delta, Known
+from migrate.sessions.delta import Columns, Delta, Known, merged
 
 STORES = st.dictionaries(st.integers(1, 400), st.integers(1, 5), max_size=200)
 
 
-def known_of(store: dict[int, int]) -> Known:
-    known = Known()
-    for place, stamp in store.items():
-        known.add(place, stamp, place + 10_000)
-    return known
+def columns_of(rows: Iterable[tuple[int, int, int]]) -> Columns:
+    columns = Columns()
+    for row in rows:
+        columns.add(*row)
+    return columns
+
+
+def known_of(store: dict[int, int], *, chunk: int = 7) -> Known:
+    """Return a last pass that comes in small chunks."""
+    rows = [(place, stamp, place + 10_000) for place, stamp in store.items()]
+    chunks = [columns_of(rows[at : at + chunk]) for at in range(0, len(rows), chunk)]
+    return Known(chunks, len(rows))
 
 
 def compare(known: Known, scan: list[tuple[int, int]]) -> tuple[set[int], set[int], set[int]]:
@@ -66,23 +75,37 @@ def test_a_long_run_of_ended_sessions_is_crossed() -> None:
 
 
 def test_a_stamp_of_nought_is_never_unchanged() -> None:
-    known = Known()
-    known.add(1, 0, 7)
-    assert Delta(known).unchanged(1, 5) == -1
+    assert Delta(known_of({1: 0})).unchanged(1, 5) == -1
+
+
+def test_what_the_scan_has_passed_is_let_go() -> None:
+    """A million sessions are never in memory at once."""
+    known = known_of(dict.fromkeys(range(1, 100_000), 1), chunk=1000)
+    delta = Delta(known)
+    most = 0
+    for place in range(1, 100_000):
+        assert delta.unchanged(place, 1) == place + 10_000
+        most = max(most, len(known.rows))
+    assert most <= 2000
 
 
 @given(store=STORES, later=STORES)
 def test_rows_that_come_later_take_their_reserved_positions(
     store: dict[int, int], later: dict[int, int]
 ) -> None:
-    known, rows = Known(), Known()
-    for place, stamp in store.items():
-        known.add(place, *((0, 0) if place in later else (stamp, place + 10_000)))
-    for place, stamp in later.items():
-        rows.add(place, stamp, place + 10_000)
-    known.fill(rows)
+    scanned = [
+        (place, *((0, 0) if place in later else (stamp, place + 10_000))) for place, stamp in store.items()
+    ]
+    chunks = []
+    for at in range(0, len(scanned), 5):
+        places, stamps, marks = zip(*scanned[at : at + 5], strict=True)
+        chunks.append(array("Q", [*places, *stamps, *marks]))
+    rows = columns_of((place, stamp, place + 10_000) for place, stamp in later.items())
+    whole = Columns()
+    for one in merged(chunks, rows):
+        whole.take(one, 0, len(one))
     expected = {**store, **later}
-    assert dict(zip(known.places, known.stamps, strict=True)) == expected
-    assert list(known.places)[: len(store)] == list(store), "the order of the scan stays"
-    unchanged, changed, missing = compare(known, list(expected.items()))
+    assert dict(zip(whole.places, whole.stamps, strict=True)) == expected
+    assert list(whole.places)[: len(store)] == list(store), "the order of the scan stays"
+    unchanged, changed, missing = compare(Known([whole], len(whole)), list(expected.items()))
     assert (unchanged, changed, missing) == (set(expected), set(), set())

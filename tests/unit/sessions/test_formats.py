@@ -5,6 +5,7 @@ import json
 import pickle
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -326,3 +327,12 @@ def test_rails_folders_are_those_of_file_store() -> None:
     path = RailsFormat().path_of(b"_session_id:2::" + b"a" * 64)
     rest, first = divmod(zlib.adler32(name.encode()), 0x1000)
     assert path == (f"{first:03X}", f"{rest % 0x1000:03X}", name)
+
+
+def test_sessions_that_a_real_django_2_2_wrote_are_read() -> None:
+    golden = json.loads((Path(__file__).parents[2] / "golden" / "sessions" / "django-2.2.json").read_text())
+    for session in golden["sessions"]:
+        text = session["text"].encode()
+        assert decode(text, ["a newer key", golden["secret"]]) == session["value"]
+        with pytest.raises(ValueError, match="not by this SECRET_KEY"):
+            decode(text, ["another"])
