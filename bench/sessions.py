@@ -151,15 +151,16 @@ class Measures:
 def rss_of_a_copy(files: Path, socket: str, state: Path) -> float:
     """Return the most memory in MiB that a process takes which copies and then scans once more."""
     program = (
-        "import resource, sys; from pathlib import Path;"
+        "import sys; from pathlib import Path;"
         "from migrate.sessions import PhpFiles, RedisTarget, State, copy_pass;"
         f"source = PhpFiles(Path(sys.argv[1]), max_lifetime={LIFETIME});"
         "target = RedisTarget('unix://' + sys.argv[2]); state = State(Path(sys.argv[3]));"
         "copy_pass(source, target, state); copy_pass(source, target, state);"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        # Not ru_maxrss: that of a child begins with what its parent had at the fork.
+        "print(Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0])"
     )
     command = [sys.executable, "-c", program, str(files), socket, str(state)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1024
 
 
 def measure(bench: Bench, files: Path, count: int, work: Path, socket: str, where: str) -> None:

@@ -54,6 +54,10 @@ class Columns:
         self.stamps.extend(other.stamps[start:end])
         self.marks.extend(other.marks[start:end])
 
+    def drop(self, end: int) -> None:
+        """Let the first rows go."""
+        del self.places[:end], self.stamps[:end], self.marks[:end]
+
 
 def merged(chunks: "Iterable[array[int]]", later: Columns) -> Iterator[Columns]:
     """Yield the chunks of a pass, with the rows that came later where a position is reserved for them.
@@ -140,8 +144,6 @@ class Delta:
         if rows.stamps[at] != stamp:
             return -1
         self._at = at + 1
-        self._misses = 0
-        self._search_after = _NEAR
         return rows.marks[at]
 
     def _search(self, place: int) -> int:
@@ -149,6 +151,9 @@ class Delta:
         rows, at = self._rows, self._at
         self._misses += 1
         far = self._misses >= self._search_after
+        if at + _NEAR > len(rows):
+            rows.drop(at)
+            self._at = at = 0
         self._known.reach(None if far else at + _NEAR)
         try:
             found = rows.places.index(place, at, len(rows) if far else at + _NEAR)
@@ -158,6 +163,7 @@ class Delta:
             return -1
         self._left.take(rows, at, found)
         self._at = found
+        self._misses, self._search_after = 0, _NEAR
         return found
 
     def later(self, entry: Entry) -> bool:
