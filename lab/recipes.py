@@ -59,7 +59,12 @@ RECIPES = {
             extra=("/etc/php", "/etc/nginx/modules-enabled"),
             folders=("run/php",),
         ),
-        Recipe("redis", ("redis-server", "redis-tools"), users={"redis": 999}),
+        Recipe(
+            "redis",
+            ("redis-server", "redis-tools"),
+            optional=("prometheus-redis-exporter",),
+            users={"redis": 999},
+        ),
         Recipe("nginx", ("nginx-light",), extra=("/etc/nginx/modules-enabled",)),
         Recipe("haproxy", ("haproxy",), users={"haproxy": 999}),
         Recipe(

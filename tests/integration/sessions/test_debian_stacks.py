@@ -1,7 +1,6 @@
 """Laravel 8.83, Symfony and Rails 6.1 as Debian has them."""
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable
