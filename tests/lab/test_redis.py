@@ -1,4 +1,4 @@
-"""stacks/redis.yml on a real Swarm: sessions outlive a kill, and its exporter shows what the rules ask for."""
+"""stacks/redis.yml on a real Swarm: sessions outlive a kill, and the exporter shows what the rules need."""
 
 import json
 import re
@@ -18,7 +18,11 @@ from tests.support.programs import need
 ROOT = Path(__file__).parents[2]
 _SERVER, _EXPORTER = "test/redis:1", "test/redis-exporter:1"
 _PASSWORDS = {"photos": "the app's", "mover": "the mover's", "exporter": "the exporter's"}
-_ASK_EXPORTER = "import urllib.request as u; print(u.urlopen('http://redis-exporter:9121/metrics', timeout=5).read().decode())"
+_ASK_EXPORTER = """
+import urllib.request as u
+print(u.urlopen("http://redis-exporter:9121/metrics", timeout=5).read().decode())
+"""
+_NAME = re.compile(r"redis_[a-z_]+")
 _REDIS_CLI = ("redis-cli", "--no-auth-warning", "-h", "redis")
 
 
