@@ -120,6 +120,7 @@ class Node:
             self.barrier = Barrier(options.barrier.parent, self, wait=options.wait, late=options.late)
         self._watch: Watch | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def remote_up(self) -> bool:
@@ -139,6 +140,9 @@ class Node:
             async with asyncio.timeout(seconds):
                 if self._watch is not None:
                     await self._watch.caught_up()
+                # What the kernel did not tell is known only when all files have been looked at.
+                while self._looking is not None and not self._looking.done():
+                    await asyncio.shield(self._looking)
         except TimeoutError:
             return False
         return await self.queue.safe(since, until - time.monotonic())
@@ -154,7 +158,7 @@ class Node:
 
     def _lost(self) -> None:
         log.warning("the kernel dropped events: all files are looked at")
-        self._background(self.queue.reconcile(deletions=True))
+        self._looking = self._background(self.queue.reconcile(deletions=True))
 
     async def _told(self, name: str, sha1: str) -> None:
         self.reads.forget(name)
@@ -215,10 +219,11 @@ class Node:
         await self.filler.close()
         self.store.close()
 
-    def _background(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _background(self, work: "asyncio._CoroutineLike[None]") -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
