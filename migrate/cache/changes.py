@@ -15,7 +15,7 @@ from migrate.cache.store import Store
 from migrate.remotes import Remote, Stored
 from swarmstead.errors import SwarmsteadError
 
-__all__ = ["Expected", "Freshness", "Stream"]
+__all__ = ["Expected", "Freshness", "Stream", "still"]
 
 log = logging.getLogger("cache")
 
@@ -120,8 +120,8 @@ def _order(number: bytes) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
-def _still(row: Row, stored: Stored) -> bool:
-    """Return whether the remote still has what we have: by its hash, or by its mark where it tells none."""
+def still(row: Row, stored: Stored) -> bool:
+    """Return whether the remote has what we have: by its hash, or by its tag where it tells none."""
     by_hash = stored.sha1 == row.sha1 if stored.sha1 else stored.tag == row.tag or not row.tag
     return by_hash and stored.size == row.size
 
@@ -191,7 +191,7 @@ class Freshness:
         row = self._store.index.get(name)
         if row is None or row.state is not State.HERE:
             return
-        if stored is not None and _still(row, stored):
+        if stored is not None and still(row, stored):
             self._store.index.checked(name, time.time())
             self._note(name, time.time())
             return

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from migrate.cache.changes import still
 from migrate.cache.index import Index, State
 from migrate.cache.names import OWN, open_below, open_folder
 from migrate.cache.store import same
@@ -51,5 +52,4 @@ def _one(index: Index, folder: int, name: str, there: dict[str, Stored]) -> str:
     stored = there.get(name)
     if stored is None:
         return "-"
-    matches = sha1 == row.sha1 and stored.size == status.st_size and stored.sha1 in {"", sha1}
-    return "=" if matches else "*"
+    return "=" if sha1 == row.sha1 and still(row, stored) else "*"

@@ -1,4 +1,4 @@
-"""More happens in the folder than the kernel's queue holds: nothing is lost for that, and no answer is early."""
+"""More happens in the folder than the kernel's queue holds: nothing is lost, and no answer is early."""
 
 import asyncio
 from pathlib import Path

@@ -40,3 +40,14 @@ def test_every_command_is_described() -> None:
     ):
         assert re.search(rf"^#+ {name}$", text, re.MULTILINE), name
     assert "No description" not in text
+
+
+def test_every_bug_of_the_table_has_its_test() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "cache.md").read_text()))
+    assert len(named) > 30
+    there = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert named <= there, f"not there: {sorted(named - there)}"
