@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from migrate.cache.changes import still
+from migrate.cache.folder import same
 from migrate.cache.index import Index, State
 from migrate.cache.names import OWN, open_below, open_folder
-from migrate.cache.store import same
 from migrate.cache.watch import walk
 from migrate.remotes import Remote, Stored
 from swarmstead.errors import Refused

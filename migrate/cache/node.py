@@ -265,7 +265,7 @@ class Node:
             runners.append(await listen_unix(self.options.socket, self._fast(self._front)))
         runners.append(
             await listen_unix(
-                control_path(self.store.folder), web.Server(Control(self).handle, access_log=None)
+                control_path(self.store.folder.descriptor), web.Server(Control(self).handle, access_log=None)
             )
         )
         if self.options.barrier is not None and self.barrier is not None:

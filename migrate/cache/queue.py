@@ -220,7 +220,7 @@ class Queue:
             self._store.deleted(name)
             self.counts.deleted += 1
             return ""
-        file = self._store.open(name) if state is State.DIRTY else None
+        file = self._store.folder.open(name) if state is State.DIRTY else None
         if file is None:
             return None
         with os.fdopen(file, "rb") as source:

@@ -12,10 +12,11 @@ from urllib.parse import quote
 from aiohttp import web
 
 from migrate.cache.fill import Fill, Filler
+from migrate.cache.folder import same
 from migrate.cache.http import Answer, File, answer
 from migrate.cache.index import State
 from migrate.cache.names import safe_name
-from migrate.cache.store import Store, same
+from migrate.cache.store import Store
 from migrate.remotes import Stored
 from swarmstead.errors import SwarmsteadError
 
@@ -105,7 +106,7 @@ class Reads:
         """Open a file that may be shown unasked; None where it is not here, or may be stale."""
         if self._fresh is not None and self._fresh(name) is not None:
             return None
-        return self._store.open(name)
+        return self._store.folder.open(name)
 
     def sent(self, name: str, size: int) -> None:
         """Count a hit that was answered elsewhere."""
@@ -126,7 +127,7 @@ class Reads:
             return _plain(404)
         if self._fresh is not None and not peer and (asked := self._fresh(name)) is not None:
             await asyncio.wait([asked], timeout=self._first)
-        file = self._store.open(name)
+        file = self._store.folder.open(name)
         if file is not None:
             self.counts.hits += 1
             self.seen.append(name)

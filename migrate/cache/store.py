@@ -5,24 +5,20 @@ state (inode, size, time) beside the index's row says whether its bytes are thos
 Whatever differs is the app's work and stays until the remote has it.
 """
 
-import fcntl
 import os
-import secrets
-import signal
 import stat
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from migrate.cache.eviction import Age, Policy
+from migrate.cache.folder import Folder, same
 from migrate.cache.index import Index, Row, State
-from migrate.cache.names import OWN, open_below, open_folder, parent_of, sendable
-from swarmstead.errors import Busy
+from migrate.cache.names import OWN, sendable
 
-__all__ = ["Counts", "Store", "Temporary", "same"]
+__all__ = ["Counts", "Store", "Temporary"]
 
 
 @dataclass(slots=True)
@@ -45,11 +41,6 @@ class Temporary:
     file: int
 
 
-def same(row: Row, status: os.stat_result) -> bool:
-    """Return whether a file is the one that a row tells of."""
-    return (row.inode, row.size, row.mtime_ns) == (status.st_ino, status.st_size, status.st_mtime_ns)
-
-
 class Store:
     """All methods may be called from any thread, and none of them talks to the remote.
 
@@ -66,20 +57,14 @@ class Store:
         max_share: float = 0.5,
         min_free: int = 0,
         clock: Callable[[], float] = time.time,
-        free: Callable[[Path], int] | None = None,
+        free: Callable[[], int] | None = None,
     ) -> None:
         self.root, self.max_bytes, self.counts = root, max_bytes, Counts()
         self._policy, self._share, self._min_free, self._clock = policy, max_share, min_free, clock
-        self._free = free or _disk_free
         self._lock = threading.RLock()
-        root.mkdir(parents=True, exist_ok=True)
-        self._own = root / OWN
-        self._temporary, self._trash = self._own / "tmp", self._own / "trash"
-        for folder in (self._own, self._temporary, self._trash):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        self._locked = _lock(self._own / "lock")
-        self.folder = open_folder(str(root))
-        self.index = Index(self._own / "index.db")
+        self.folder = Folder(root)
+        self._free = free or self.folder.free_bytes
+        self.index = Index(self.folder.own / "index.db")
         self._filling: dict[str, int] = {}
         self._loaded = threading.Event()
         self._clear()
@@ -91,14 +76,12 @@ class Store:
         """Finish what a killed process left half done."""
         for row in self.index.queued():
             if row.state is State.ENTERING:
-                status = self._status(row.name)
+                status = self.folder.status(row.name)
                 if status is not None and same(row, status):
                     self.index.put(replace(row, state=State.HERE))
                 else:
                     self.index.drop(row.name)
-        for folder in (self._temporary, self._trash):
-            for left in folder.iterdir():
-                left.unlink()
+        self.folder.clear()
 
     def load(self) -> None:
         """Give the policy what is known of each file; evictions wait for it. Run once, in the background."""
@@ -139,8 +122,7 @@ class Store:
         """Keep the policy's memory and let go of the folder."""
         self.remember()
         self.index.close()
-        os.close(self.folder)
-        os.close(self._locked)
+        self.folder.close()
 
     def remember(self) -> None:
         """Write the policy's memory to the index, a thousand names at a time."""
@@ -153,29 +135,6 @@ class Store:
             self.index.remember(part)
 
     # Reading
-
-    def open(self, name: str) -> int | None:
-        """Open a file; return its descriptor, None where there is none."""
-        try:
-            file = open_below(self.folder, name)
-        except OSError:
-            return None
-        if stat.S_ISREG(os.fstat(file).st_mode):
-            return file
-        os.close(file)
-        return None
-
-    def _status(self, name: str) -> os.stat_result | None:
-        try:
-            folder, last = parent_of(self.folder, name)
-        except OSError:
-            return None
-        try:
-            return os.stat(last, dir_fd=folder, follow_symlinks=False)
-        except OSError:
-            return None
-        finally:
-            os.close(folder)
 
     def hits(self, names: Iterable[str]) -> None:
         """Learn what was asked for."""
@@ -202,7 +161,7 @@ class Store:
                 self._release(name)
                 self.counts.refused += 1
                 return None
-        path = str(self._temporary / secrets.token_hex(8))
+        path = self.folder.new_path()
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except OSError:
@@ -231,10 +190,10 @@ class Store:
             self._clock(), *self._policy.memory(temporary.name),
         )  # fmt: skip
         with self._lock:
-            entered = self._status(temporary.name) is None and self.index.get(temporary.name) is None
+            entered = self.folder.status(temporary.name) is None and self.index.get(temporary.name) is None
             if entered:
                 self.index.put(row)
-                entered = self._link(temporary)
+                entered = self.folder.link(temporary.path, temporary.name)
                 if entered:
                     self.index.put(replace(row, state=State.HERE))
                     self._used += row.size
@@ -247,19 +206,6 @@ class Store:
         Path(temporary.path).unlink(missing_ok=True)
         return entered
 
-    def _link(self, temporary: Temporary) -> bool:
-        try:
-            folder, last = parent_of(self.folder, temporary.name, make=True)
-        except OSError:
-            return False  # a file or a symbolic link stands where a folder should
-        try:
-            os.link(temporary.path, last, dst_dir_fd=folder)
-        except FileExistsError:
-            return False
-        finally:
-            os.close(folder)
-        return True
-
     # Writing, by the app or through us
 
     def look(self, name: str) -> State | None:
@@ -270,7 +216,7 @@ class Store:
         with self._lock:
             if name in self._filling or not sendable(name) or name.split("/", 1)[0] == OWN:
                 return None
-            status, row = self._status(name), self.index.get(name)
+            status, row = self.folder.status(name), self.index.get(name)
             if status is None or stat.S_ISDIR(status.st_mode):
                 return self._missing(row)
             if not stat.S_ISREG(status.st_mode):
@@ -307,14 +253,14 @@ class Store:
         """Drop the row of a file that vanished while nobody watched: what the remote has is left alone."""
         with self._lock:
             row = self.index.get(name)
-            if row is not None and row.state is State.HERE and self._status(name) is None:
+            if row is not None and row.state is State.HERE and self.folder.status(name) is None:
                 self._missing(row)
                 self.index.drop(name)
 
     def confirm(self, name: str, status: os.stat_result, *, sha1: str, tag: str) -> bool:
         """Record that the remote has the bytes of this stat; False where the file is another by now."""
         with self._lock:
-            row, now = self.index.get(name), self._status(name)
+            row, now = self.index.get(name), self.folder.status(name)
             if row is None or now is None or row.state is not State.DIRTY:
                 return False
             if any(
@@ -337,9 +283,7 @@ class Store:
         """Move a file that is not to be sent out of the way; nothing is deleted."""
         with self._lock:
             row = self.index.get(name)
-            aside = self._own / "aside"
-            aside.mkdir(mode=0o700, exist_ok=True)
-            (self.root / name).rename(aside / f"{secrets.token_hex(4)}-{name.rsplit('/', 1)[-1][-200:]}")
+            self.folder.set_aside(name)
             if row is not None:
                 self._missing(row)
                 self.index.drop(name)
@@ -379,7 +323,7 @@ class Store:
 
     def _disk_has(self, size: int) -> bool:
         tries = 0
-        while self._free(self.root) < size + self._min_free:
+        while self._free() < size + self._min_free:
             name = self._next(tries)
             if name is None or name in self._filling:
                 return False
@@ -400,7 +344,9 @@ class Store:
         if name in self._filling or row is None or row.state is not State.HERE:
             self._spare(name)
             return False
-        if not self._remove(row, readers=readers):
+        if not self.folder.remove(
+            row, readers=readers, gone=lambda: self.index.drop(name), back=lambda: self.index.put(row)
+        ):
             self._spare(name)
             return False
         self._policy.remove(name, evicted=True)
@@ -413,71 +359,3 @@ class Store:
     def _spare(self, name: str) -> None:
         self.counts.spared += 1
         self._policy.hit(name, self._clock())
-
-    def _remove(self, row: Row, *, readers: bool) -> bool:
-        """Remove a file of which nobody holds a descriptor and whose bytes are the confirmed ones.
-
-        The kernel's lease says whether somebody has it open, and whether somebody opens it while we work:
-        then it is put back. Where leases are not to be had (another owner's file), the look before counts.
-        """
-        lease = fcntl.F_WRLCK if readers else fcntl.F_RDLCK  # refused while anybody, or a writer, has it open
-        try:
-            folder, last = parent_of(self.folder, row.name)
-        except OSError:
-            return False
-        try:
-            file = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
-            try:
-                return self._remove_open(row, folder, last, file, lease=lease)
-            finally:
-                os.close(file)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return False
-        finally:
-            os.close(folder)
-
-    def _remove_open(self, row: Row, folder: int, last: str, file: int, *, lease: int) -> bool:
-        try:
-            # A broken lease sends SIGIO, which would end us; SIGURG is ignored where nobody asks for it.
-            fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
-            fcntl.fcntl(file, fcntl.F_SETLEASE, lease)
-            leased = True
-        except BlockingIOError:
-            return False
-        except OSError:
-            leased = False
-        if not same(row, os.fstat(file)):
-            return False
-        trash = self._trash / secrets.token_hex(8)
-        self.index.drop(row.name)
-        os.rename(last, trash, src_dir_fd=folder)
-        disturbed = leased and fcntl.fcntl(file, fcntl.F_GETLEASE) != lease
-        if disturbed or not same(row, trash.stat()):
-            self.index.put(row)
-            with suppress(FileExistsError):  # the app wrote another: that one counts
-                os.link(trash, last, dst_dir_fd=folder)
-            trash.unlink()
-            return False
-        trash.unlink()
-        return True
-
-
-def _lock(path: Path) -> int:
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        raise Busy(
-            "another process keeps this folder",
-            subject=str(path.parent.parent),
-            hint="One cache per folder: stop the other, or give this one a folder of its own.",
-        ) from None
-    return file
-
-
-def _disk_free(root: Path) -> int:
-    status = os.statvfs(root)
-    return status.f_bavail * status.f_frsize

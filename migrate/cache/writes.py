@@ -76,7 +76,7 @@ class Writer:
         )
 
     def _delete(self, name: str) -> web.Response:
-        folder, last = parent_of(self._store.folder, name)
+        folder, last = parent_of(self._store.folder.descriptor, name)
         try:
             os.unlink(last, dir_fd=folder)
         finally:
@@ -102,7 +102,7 @@ class Writer:
                 if file.tell() != length or wanted.lower() != digest.hexdigest():
                     return web.Response(status=400, text="other bytes than were announced\n")
                 temporary.chmod(0o644)
-                folder, last = parent_of(self._store.folder, name, make=True)
+                folder, last = parent_of(self._store.folder.descriptor, name, make=True)
                 try:
                     os.rename(temporary, last, dst_dir_fd=folder)
                 finally:

@@ -156,7 +156,7 @@ def test_a_shrunk_limit_is_kept_at_once(opened: Opened) -> None:
 
 def test_a_full_disk_evicts_and_then_refuses(opened: Opened) -> None:
     free = [1000]
-    store = opened(max_bytes=10_000, min_free=500, free=lambda _: free[0])
+    store = opened(max_bytes=10_000, min_free=500, free=lambda: free[0])
     assert fill(store, "a", 300)
     free[0] = 550
     assert not fill(store, "b", 300)  # nothing that could go would help: the disk is full of others' files
@@ -214,7 +214,7 @@ def test_a_folder_that_becomes_a_name_or_a_name_a_folder_harms_nothing(opened: O
     fill(store, "a", 100)
     (store.root / "a").unlink()
     (store.root / "a").mkdir()
-    assert store.open("a") is None
+    assert store.folder.open("a") is None
     assert not store.evict("a")
     assert store.look("a") is State.GONE  # the app removed the file to make the folder
     fill(store, "b", 100)
@@ -257,7 +257,7 @@ def test_a_restart_with_360_000_files_serves_at_once(tmp_path: Path) -> None:
     store.close()
     started = time.perf_counter()
     again = Store(tmp_path / "up", GdsfCost(), max_bytes=10**12)
-    file = again.open("a")
+    file = again.folder.open("a")
     assert time.perf_counter() - started < 2
     assert file is not None
     os.close(file)
