@@ -6,6 +6,7 @@ bytes are held back until the hash is right, so nobody ever gets a whole answer 
 
 import asyncio
 import hashlib
+import logging
 import os
 import re
 from collections.abc import AsyncGenerator, Callable
@@ -19,6 +20,8 @@ from migrate.remotes import Body, Stored
 from swarmstead.errors import Corrupt, Exhausted, SwarmsteadError, Unreachable
 
 __all__ = ["Fill", "Filler", "Source"]
+
+log = logging.getLogger("cache")
 
 _HOLD_BYTES = 16 * 1024
 _READ_BYTES = 256 * 1024
@@ -48,6 +51,7 @@ class Fill:
         self.kept = False
         self.opened = asyncio.Event()
         self.done = asyncio.Event()
+        self.outdated = False
         self.error: SwarmsteadError | None = None
         self.written = 0
         self.temporary: Temporary | None = None
@@ -140,8 +144,8 @@ class _Work:
             raise _no_room(error, self._name) from None
         return len(chunk)
 
-    def finish(self, temporary: Temporary, stored: Stored) -> None:
-        """Check what arrived, and put it under its name."""
+    def finish(self, temporary: Temporary, stored: Stored, fill: Fill) -> None:
+        """Check what arrived, and put it under its name, unless the name has changed meanwhile."""
         digest = self._sha1.hexdigest()
         wrong = self._count != stored.size or (stored.sha1 and stored.sha1 != digest)
         if not stored.sha1 and _MD5.fullmatch(stored.tag):
@@ -149,7 +153,13 @@ class _Work:
         if wrong or (self._expected and self._expected != digest):
             raise Corrupt("the origin sent other bytes than it promised", subject=self._name)
         try:
-            self._store.enter(temporary, sha1=digest, tag=stored.tag, mtime_ns=stored.mtime_ns)
+            self._store.enter(
+                temporary,
+                sha1=digest,
+                tag=stored.tag,
+                mtime_ns=stored.mtime_ns,
+                wanted=lambda: not fill.outdated,
+            )
         except OSError as error:
             raise _no_room(error, self._name) from None
 
@@ -194,6 +204,11 @@ class Filler:
     async def _run(self, work: Callable[..., _T], *arguments: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(work, *arguments))
 
+    def changed(self, name: str) -> None:
+        """Do not keep what is being fetched under this name: it is another's, or nobody's, by now."""
+        if (fill := self._fills.get(name)) is not None:
+            fill.outdated = True
+
     def fill(self, name: str) -> Fill:
         """Return the fill of a name, one under way or a new one; whoever takes it must release it.
 
@@ -220,7 +235,8 @@ class Filler:
             except SwarmsteadError as error:
                 self.failures += 1
                 fill.error = error
-            except Exception as error:  # noqa: BLE001 - waiters must learn of it, whatever it is
+            except Exception as error:
+                log.warning("a fill broke off", exc_info=error)
                 self.failures += 1
                 fill.error = Unreachable(f"the fill broke off ({type(error).__name__})", subject=fill.name)
             finally:
@@ -244,7 +260,7 @@ class Filler:
             fill.written += count
             self.origin_bytes += count
             fill.wake()
-        await self._run(work.finish, fill.temporary, fill.stored)
+        await self._run(work.finish, fill.temporary, fill.stored, fill)
 
     async def straight(self, name: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """Give bytes of an object that is not kept, straight from the origin. Raises the origin's error."""

@@ -110,7 +110,14 @@ class Node:
             )
         self.filler = Filler(self.store, source, expected=expected)
         self.fresh = Freshness(self.store, remote, seconds=options.fresh_seconds, dropped=self._dropped)
-        self.reads = Reads(self.store, self.filler, max_age=options.max_age, fresh=self.fresh, group=group)
+        self.reads = Reads(
+            self.store,
+            self.filler,
+            max_age=options.max_age,
+            fresh=self.fresh,
+            pending=self._pending,
+            group=group,
+        )
         self.queue = Queue(self.store, sender or remote, told=self._told)
         self._writer = Writer(
             self.store, self.queue, token=options.token, wait=options.wait, room=self.store.has_room
@@ -118,7 +125,7 @@ class Node:
         self.barrier: Barrier | None = None
         if options.barrier is not None:
             self.barrier = Barrier(options.barrier.parent, self, wait=options.wait, late=options.late)
-        self._watch: Watch | None = None
+        self._watch: Watch | None = None  # until it serves, and where the kernel gives none
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
 
@@ -161,7 +168,8 @@ class Node:
         self._looking = self._background(self.queue.reconcile(deletions=True))
 
     async def _told(self, name: str, sha1: str) -> None:
-        self.reads.forget(name)
+        self._expected.put(name, sha1)
+        self._forget(name, sha1)
         if self.stream is not None:
             await self.stream.tell(name, sha1)
 
@@ -169,10 +177,21 @@ class Node:
         if not sendable(name):
             return
         self._expected.put(name, sha1)
+        self._forget(name, sha1)
+
+    def _forget(self, name: str, sha1: str) -> None:
+        """Let go of what is known or fetched under a name that has another hash by now."""
+        self.filler.changed(name)
         self.reads.forget(name)
         row = self.store.index.get(name)
         if row is not None and row.sha1 != sha1:
             self.store.evict(name, stale=True)
+
+    def _pending(self, name: str) -> bool:
+        """Learn what the app has just done; return whether the remote is still to be told of this name."""
+        if self._watch is not None:
+            self._watch.drain()
+        return name in self.queue
 
     def _dropped(self, name: str) -> None:
         self.reads.forget(name)

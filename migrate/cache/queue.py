@@ -79,6 +79,9 @@ class Queue:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._jobs
+
     @property
     def oldest_seconds(self) -> float:
         """Return for how long the oldest name has been waiting."""

@@ -73,8 +73,9 @@ class Reads:
 
     max_age: seconds a browser may keep a file unasked. absent_seconds: how long a 404 is remembered.
     first_byte_seconds: how long a miss may take to begin. stall_seconds: how long a client may take none of
-    its answer. fresh: asked before a hit of our own server whether the file may still be shown. group: what
-    peers must name.
+    its answer. fresh: asked before a hit of our own server whether the file may still be shown. pending:
+    learns what the app has just done in the folder; True where the remote is still to hear of a name's
+    change. group: what peers must name.
     """
 
     def __init__(
@@ -87,9 +88,10 @@ class Reads:
         first_byte_seconds: float = 10.0,
         stall_seconds: float = 30.0,
         fresh: Callable[[str], "asyncio.Future[None] | None"] | None = None,
+        pending: Callable[[str], bool] = lambda _: False,
         group: str = "",
     ) -> None:
-        self._store, self._filler, self._fresh = store, filler, fresh
+        self._store, self._filler, self._fresh, self._pending = store, filler, fresh, pending
         self._max_age, self._absent_seconds = max_age, absent_seconds
         self._first, self._stall = first_byte_seconds, stall_seconds
         self._absent, self._large = _Memory(), _Memory()
@@ -128,14 +130,20 @@ class Reads:
         if self._fresh is not None and not peer and (asked := self._fresh(name)) is not None:
             await asyncio.wait([asked], timeout=self._first)
         file = self._store.folder.open(name)
+        pending = False
+        if file is None:
+            # The app may have removed it, or put it there, a moment ago; what it removed stays so.
+            pending = self._pending(name) or self._store.removed(name)
+            file = self._store.folder.open(name)
         if file is not None:
             self.counts.hits += 1
             self.seen.append(name)
             return await self._hit(request, name, file, peer=peer)
-        if peer or self._absent.get(name):
+        if peer or pending or self._absent.get(name):
             self.counts.absent += 1
             return _plain(404)
         try:
+            self._store.forget(name)
             return await self._miss(request, name)
         except SwarmsteadError:
             self.counts.unavailable += 1

@@ -148,11 +148,13 @@ class Store:
     def reserve(self, name: str, size: int) -> Temporary | None:
         """Set room aside for an object and open a file for it; None where it is not to be kept.
 
-        It is not kept when it would take too large a share, when the policy would evict it first, or when
-        there is no room because too much waits to be sent.
+        It is not kept when it would take too large a share, when the policy would evict it first, when there
+        is no room because too much waits to be sent, or when the name is known: then what the app did with
+        it counts.
         """
         with self._lock:
-            if size > self.max_bytes * self._share or name in self._filling:
+            known = name in self._filling or self.index.get(name) is not None
+            if known or size > self.max_bytes * self._share:
                 self.counts.refused += 1
                 return None
             self._policy.add(name, size, self._clock())
@@ -179,8 +181,19 @@ class Store:
         with self._lock:
             self._release(temporary.name)
 
-    def enter(self, temporary: Temporary, *, sha1: str, tag: str, mtime_ns: int) -> bool:
-        """Put a file that is whole and right under its name; False where the app wrote one meanwhile."""
+    def enter(
+        self,
+        temporary: Temporary,
+        *,
+        sha1: str,
+        tag: str,
+        mtime_ns: int,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> bool:
+        """Put a file that is whole and right under its name; False where the app wrote one meanwhile.
+
+        wanted: asked at the last moment whether it still is.
+        """
         if mtime_ns:
             os.utime(temporary.file, ns=(mtime_ns, mtime_ns))
         os.fsync(temporary.file)
@@ -190,7 +203,10 @@ class Store:
             self._clock(), *self._policy.memory(temporary.name),
         )  # fmt: skip
         with self._lock:
-            entered = self.folder.status(temporary.name) is None and self.index.get(temporary.name) is None
+            taken = (
+                self.folder.status(temporary.name) is not None or self.index.get(temporary.name) is not None
+            )
+            entered = wanted() and not taken
             if entered:
                 self.index.put(row)
                 entered = self.folder.link(temporary.path, temporary.name)
@@ -214,7 +230,7 @@ class Store:
         It looks at what is now, so it may be called late, early or twice.
         """
         with self._lock:
-            if name in self._filling or not sendable(name) or name.split("/", 1)[0] == OWN:
+            if not sendable(name) or name.split("/", 1)[0] == OWN:
                 return None
             status, row = self.folder.status(name), self.index.get(name)
             if status is None or stat.S_ISDIR(status.st_mode):
@@ -248,6 +264,11 @@ class Store:
             self._files -= 1
             self.index.put(replace(row, state=State.GONE))
         return State.GONE
+
+    def removed(self, name: str) -> bool:
+        """Return whether the app removed a name, which the remote is still to be told."""
+        row = self.index.get(name)
+        return row is not None and row.state is State.GONE
 
     def forget(self, name: str) -> None:
         """Drop the row of a file that vanished while nobody watched: what the remote has is left alone."""

@@ -80,7 +80,7 @@ class Watch:
             if folder:
                 self._add(name + "/")
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._inotify.file, self._read)
+        loop.add_reader(self._inotify.file, self.drain)
         self._settler = loop.create_task(self._settle())
 
     async def close(self) -> None:
@@ -114,7 +114,8 @@ class Watch:
         for written in [*self._open]:
             self._changed(written)
 
-    def _read(self) -> None:
+    def drain(self) -> None:
+        """Tell what has happened until now, as far as the kernel has queued it."""
         for event in self._inotify.read():
             self._handle(event)
 

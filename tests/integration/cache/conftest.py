@@ -102,8 +102,10 @@ class World:
         path.write_bytes(data)
 
     def stored(self, name: str) -> bytes | None:
-        path = self.folder / "cloud" / name
-        return path.read_bytes() if path.is_file() else None
+        try:
+            return (self.folder / "cloud" / name).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
 
     def options(self, number: int = 1, **more: Any) -> Options:
         root = self.folder / f"n{number}"

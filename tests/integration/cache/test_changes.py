@@ -1,6 +1,7 @@
 """No stale picture after a replace: by a Redis stream at once, without one after a short time."""
 
 import asyncio
+import hashlib
 import subprocess
 import time
 from collections.abc import Iterator
@@ -104,5 +105,20 @@ def test_redis_that_goes_away_and_comes_back_costs_no_write(world: World) -> Non
             (node.root / "a.jpg").write_bytes(b"a")
             await node.settled()
             assert world.stored("a.jpg") == b"a"
+
+    asyncio.run(play())
+
+
+def test_what_this_node_writes_after_another_s_change_is_what_it_expects(world: World) -> None:
+    """What was told of a name is over once this node has written it."""
+
+    async def play() -> None:
+        async with world.node() as node:
+            node.node._heard("a.jpg", hashlib.sha1(b"another's").hexdigest())
+            (node.root / "a.jpg").write_bytes(b"mine")
+            await node.settled()
+            assert node.node.store.evict("a.jpg")
+            status, body, _ = await node.get("a.jpg")
+            assert (status, body) == (200, b"mine")
 
     asyncio.run(play())

@@ -313,3 +313,41 @@ def test_an_unknown_old_file_is_not_put_over_a_newer_one(world: World) -> None:
             assert [path.read_bytes() for path in (root / ".swarmstead/aside").iterdir()] == [b"older"]
 
     asyncio.run(play())
+
+
+def test_a_removal_is_one_though_somebody_asks_for_the_file_at_that_moment(world: World) -> None:
+    """The read comes before the kernel's event is read: it must not fetch back what the app removed."""
+
+    async def play() -> None:
+        async with world.node() as node:
+            (node.root / "a.jpg").write_bytes(b"a")
+            await node.settled()
+            for _ in range(20):
+                (node.root / "a.jpg").write_bytes(b"a")
+                await node.settled()
+                (node.root / "a.jpg").unlink()
+                status, body, _ = await node.get("a.jpg")
+                assert (status, body) == (404, b"")
+                await node.settled()
+                assert world.stored("a.jpg") is None
+
+    asyncio.run(play())
+
+
+def test_what_the_app_writes_while_the_name_is_pulled_reaches_the_cloud(world: World) -> None:
+    world.put("a.jpg", b"old" * 1000)
+    world.cloud.chunk, world.cloud.delay = 300, 0.03
+
+    async def play() -> None:
+        async with world.node() as node:
+            pulling = asyncio.create_task(node.get("a.jpg"))
+            await until(lambda: node.node.store.used > 0)
+            (node.root / "a.jpg").write_bytes(b"new")
+            await pulling
+            world.cloud.delay = 0.0
+            await node.settled()
+            assert (node.root / "a.jpg").read_bytes() == b"new"
+            assert world.stored("a.jpg") == b"new"
+            assert (await node.get("a.jpg"))[1] == b"new"
+
+    asyncio.run(play())
