@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench._harness import Bench, as_installed
+from bench._harness import Bench, as_installed, peak_of
 from migrate.remotes.testkit import S3Proxy
 from tests.support.s3servers import KEY, KEY_ID, Server, rclone_program, rclone_s3
 
@@ -61,12 +61,12 @@ class Contest:
         process = subprocess.Popen(
             words, env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        _, status, usage = os.wait4(process.pid, 0)
+        peak = peak_of(process)
         seconds = time.perf_counter() - started
-        if status != 0:
+        if process.returncode:
             said = process.stderr.read().decode() if process.stderr else ""
             raise RuntimeError(f"{words[0]} failed: {said[-500:]}")
-        self.rss[who].append(usage.ru_maxrss / 1024)
+        self.rss[who].append(peak)
         return seconds
 
     @contextmanager
