@@ -15,6 +15,7 @@ peer's, in turned order every other round, so that what else runs on the machine
 """
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -181,9 +182,7 @@ def peak_of(process: "subprocess.Popen[bytes]") -> float:
     """
     status, peak = Path(f"/proc/{process.pid}/status"), 0.0
     while process.poll() is None:
-        try:
+        with contextlib.suppress(OSError, IndexError):  # it is ending
             peak = float(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
-        except (OSError, IndexError):  # it is ending
-            pass
         time.sleep(0.005)
     return peak
