@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 import requests
 from b2sdk._internal.exception import ResourceNotFound  # v3 forgot this one
-from b2sdk.v3 import B2Http, B2HttpApiConfig, B2Session, InMemoryAccountInfo
+from b2sdk.v3 import B2HttpApiConfig, B2Session, InMemoryAccountInfo
 from b2sdk.v3 import exception as b2
 from urllib3.exceptions import HTTPError
 
 from migrate.remotes.b2_errors import from_b2
+from migrate.remotes.b2_session import Session
 from migrate.remotes.base import CHUNK_BYTES, About, Body, Capabilities, Part, Source, Stored, Unfinished
 from migrate.remotes.bill import Bill, Call
 from migrate.remotes.stream import Window, metered
@@ -31,39 +32,10 @@ _T = TypeVar("_T")
 _INFO_HEADER = "x-bz-info-"
 _MTIME = "src_last_modified_millis"
 _LARGE_SHA1 = "large_file_sha1"
-_CONNECTIONS = 64
 _NEEDED = {"listBuckets", "listFiles", "readFiles", "writeFiles"}
 _HARMLESS = {"listAllBucketNames", "readBuckets", "shareFiles", "readBucketEncryption"}
 _BEYOND = 10**15
 """Behind the end of any file: b2sdk wants the end of a range."""
-
-
-class _Http(B2Http):
-    """b2sdk's HTTP with short timeouts and a single try: the policy is `retry`'s."""
-
-    CONNECTION_TIMEOUT = 10
-    TIMEOUT = 30
-    TIMEOUT_FOR_UPLOAD = 60
-    TIMEOUT_FOR_COPY = 120
-
-    def __init__(self, api_config: B2HttpApiConfig) -> None:
-        super().__init__(api_config)
-        for adapter in self.session.adapters.values():
-            if isinstance(adapter, requests.adapters.HTTPAdapter):
-                adapter.init_poolmanager(_CONNECTIONS, _CONNECTIONS)
-
-    @classmethod
-    def _translate_and_retry(
-        cls,
-        fcn: Callable[[], requests.Response],
-        _try_count: int,
-        post_params: dict[str, Any] | None = None,
-    ) -> requests.Response:
-        return cls._translate_errors(fcn, post_params)
-
-
-class _Session(B2Session):
-    B2HTTP_CLASS = staticmethod(_Http)
 
 
 class B2Remote:
@@ -95,7 +67,7 @@ class B2Remote:
                 hint="Set SWARMSTEAD_REMOTE_KEY_ID and SWARMSTEAD_REMOTE_KEY_FILE.",
             )
         self._login = realm or "production", key_id, key
-        self._session = _Session(
+        self._session = Session(
             InMemoryAccountInfo(), api_config=B2HttpApiConfig(user_agent_append="swarmstead")
         )
         self._lock = threading.Lock()
