@@ -379,7 +379,8 @@ def test_an_interrupted_up_removes_what_it_made(lab: Lab) -> None:
         wait_until((root() / name).exists, timeout=10, every=0.005)
         time.sleep(0.3)
         up.send_signal(signal.SIGINT)
-        assert up.wait(timeout=30) == 130
+        _, said = up.communicate(timeout=30)
+    assert up.returncode == 130, said.decode()
     _assert_nothing_new(name, before)
 
 

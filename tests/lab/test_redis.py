@@ -99,7 +99,7 @@ def redis(
         rows = lab.node("n1").docker_json("service", "ps", "--filter", "desired-state=running", "redis_redis")
         return [(row["Node"], row["CurrentState"].startswith("Running")) for row in rows] == [("n2", True)]
 
-    _until(running, lambda: lab.docker("service", "ps", "--no-trunc", "redis_redis"), 30)
+    _until(running, lambda: lab.docker("service", "ps", "--no-trunc", "redis_redis"))
     return run
 
 
