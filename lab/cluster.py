@@ -1,6 +1,7 @@
 """The lab: some nodes joined to one Swarm."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -249,7 +250,11 @@ def _claim(name: str, nodes: int, managers: int) -> Record:
         taken = [record.number for other in names() if (record := Record.load(other))]
         record = Record(name, network.free_number(taken), nodes, managers, os.getpid())
         home(name).mkdir()
-        record.save()
+        try:
+            record.save()
+        except BaseException:  # to wait for the disk may take long enough for a Ctrl-C
+            shutil.rmtree(home(name), ignore_errors=True)
+            raise
     return record
 
 

@@ -373,9 +373,9 @@ def test_down_after_up_was_killed_half_way(lab: Lab, after: float) -> None:
 def test_an_interrupted_up_removes_what_it_made(lab: Lab) -> None:
     name = f"test-i{os.getpid()}"
     before = _traces(name)
-    with subprocess.Popen(
-        [sys.executable, "-m", "lab", "up", "--name", name], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as up:
+    # Whoever runs the tests in the background has a shell that makes all of them deaf to SIGINT.
+    hears = ["env", "--default-signal=INT", sys.executable, "-m", "lab", "up", "--name", name]
+    with subprocess.Popen(hears, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as up:
         wait_until((root() / name).exists, timeout=10, every=0.005)
         time.sleep(0.3)
         up.send_signal(signal.SIGINT)
