@@ -18,7 +18,7 @@ _TYPES.add_type("image/webp", ".webp")
 _TYPES.add_type("image/avif", ".avif")
 _TYPES.add_type("application/xhtml+xml", ".xhtml")
 # Pages and pictures with scripts, uploaded by a stranger, would run in the app's origin: they are sandboxed.
-_ACTIVE = {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
+_ACTIVE = ("text/html", "/xml", "+xml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def content_type(name: str) -> tuple[str, bool]:
     kind, encoding = _TYPES.guess_type(name, strict=False)
     if encoding or kind is None:
         kind = "application/octet-stream"
-    active = kind in _ACTIVE
+    active = kind.endswith(_ACTIVE)
     return (kind + "; charset=utf-8" if kind.startswith("text/") else kind), active
 
 

@@ -36,6 +36,10 @@ def config(site: Site) -> str:
 
     The folder's dot files are never served: the cache's own are among them. Types that a browser would run
     are sandboxed, as the cache's own answers are. Symbolic links that the app made are not followed.
+
+    What is no plain file here is the cache's to answer, by `error_page` and not by `try_files`, which would open
+    each file twice. So a folder must neither redirect (301; its Location stays, on what is then a 404) nor show
+    its index.html: no file is called ``.none``.
     """
     root, socket = _plain(str(site.root)), _plain(str(site.socket))
     path = "/" + _plain(site.web_path.strip("/"))
@@ -45,6 +49,7 @@ def config(site: Site) -> str:
     return f"""\
 worker_processes auto;
 error_log stderr warn;
+pcre_jit on;
 pid /tmp/swarmstead-nginx.pid;
 events {{ worker_connections 4096; }}
 http {{
@@ -64,7 +69,7 @@ http {{
   log_format hits '{FORMAT}';
   map $sent_http_content_type $sandbox {{
     default "";
-    "~^(text/html|image/svg|application/xhtml|text/xml|application/xml)" sandbox;
+    "~^text/html|[/+]xml" sandbox;
   }}
   upstream cache {{ server unix:{socket}; keepalive 32; }}
   server {{
@@ -74,7 +79,10 @@ http {{
       alias {root}/;
       disable_symlinks on from={root}/;
       max_ranges 1;
-      try_files $uri @pull;
+      index .none;
+      absolute_redirect off;
+      error_page 301 403 404 405 = @pull;
+      log_not_found off;
       {log}
       add_header Cache-Control "{control}";
       add_header X-Content-Type-Options nosniff;

@@ -85,7 +85,8 @@ def test_a_miss_is_pulled_a_hit_is_nginx_s_alone_and_both_say_the_same(world: Wo
 
 
 def test_nothing_but_files_of_the_folder_is_served(world: World) -> None:
-    world.put("a.svg", b"<svg onload='alert(1)'/>")
+    for name in ("a.svg", "a.html", "a.xml"):
+        world.put(name, b"<svg onload='alert(1)'/>")
     (world.folder / "secret").write_bytes(b"secret")
 
     async def play() -> None:
@@ -114,10 +115,31 @@ def test_nothing_but_files_of_the_folder_is_served(world: World) -> None:
                     assert answer.split()[1] in {b"400", b"403", b"404", b"503"}, path
                     assert b"secret" not in answer
                 async with ClientSession() as http:
-                    for _ in range(2):  # pulled, and then nginx's own
-                        headers = (await ask(http, f"http://127.0.0.1:{site.port}/a.svg"))[2]
+                    for name in ("a.svg", "a.html", "a.xml") * 2:  # pulled, and then nginx's own
+                        headers = (await ask(http, f"http://127.0.0.1:{site.port}/{name}"))[2]
                         assert headers["Content-Security-Policy"] == "sandbox"
                         assert headers["X-Content-Type-Options"] == "nosniff"
+
+    asyncio.run(play())
+
+
+def test_what_is_no_plain_file_is_answered_by_the_cache(world: World) -> None:
+    for name in ("dir/index.html", "dir/x.jpg", "a.jpg"):
+        world.put(name, b"x")
+
+    async def play() -> None:
+        site = site_of(world)
+        async with world.node() as node, ClientSession() as http:
+            for name in ("dir/index.html", "dir/x.jpg", "a.jpg"):
+                await node.get(name)
+            with nginx(world.folder, site) as base:
+                for path in ("dir", "dir/", "a.jpg/", "a.jpg/b", "n" * 300, ""):
+                    async with http.get(f"{base}/uploads/{path}", allow_redirects=False) as answer:
+                        assert answer.status == 404, path
+                for method in ("PUT", "POST", "DELETE"):
+                    async with http.request(method, f"{base}/uploads/a.jpg", data=b"y") as answer:
+                        assert answer.status in {401, 403, 405}, method
+                assert (await ask(http, f"{base}/uploads/a.jpg"))[:2] == (200, b"x")
 
     asyncio.run(play())
 
