@@ -156,12 +156,17 @@ class Age(Lru):
 
 
 class Sieve:
-    """One queue and a hand that walks from oldest to newest: it evicts the first not visited since."""
+    """One queue and a hand that walks from oldest to newest: it evicts the first not visited since.
+
+    The paper evicts before it inserts, and we after: so the hand passes by the newest. If it met it, it would
+    find it unvisited, evict it, and do so with each one that comes, for ever.
+    """
 
     def __init__(self) -> None:
         self._queue: OrderedDict[str, bool] = OrderedDict()  # oldest first; whether visited
-        self._ahead: list[str] = []  # the names that the hand has before it, the next one last
-        self._new: list[str] = []  # those added since, which it meets after them
+        self._newer: dict[str, str] = {}
+        self._older: dict[str, str] = {}
+        self._newest = self._hand = ""  # no hand: it begins at the oldest
         self._order = 0
 
     def add(self, name: str, size: int, now: float) -> None:
@@ -169,8 +174,8 @@ class Sieve:
         if name in self._queue:
             self._queue[name] = True
         else:
-            self._queue[name] = False
-            self._new.append(name)
+            self.restore(name, size, 0, 0)
+            self._newest = name
 
     def hit(self, name: str, now: float) -> None:
         """Mark a name as visited; it does not move."""
@@ -178,21 +183,34 @@ class Sieve:
             self._queue[name] = True
 
     def remove(self, name: str, *, evicted: bool = False) -> None:
-        """Forget a name."""
-        self._queue.pop(name, None)
+        """Forget a name; the hand on it moves on."""
+        if self._queue.pop(name, None) is None:
+            return
+        newer, older = self._newer.pop(name, ""), self._older.pop(name, "")
+        if newer:
+            self._link(older, newer)
+        else:
+            self._newer.pop(older, None)
+        if name == self._hand:
+            self._hand = "" if newer == self._newest else newer
+
+    def _link(self, older: str, newer: str) -> None:
+        if older:
+            self._newer[older], self._older[newer] = newer, older
+        else:
+            self._older.pop(newer, None)
 
     def victim(self, now: float) -> str | None:
         """Return the first name without a mark, and clear the marks on the way."""
-        while self._queue:
-            if not self._ahead:
-                self._ahead, self._new = [*reversed(self._new or self._queue)], []
-            name = self._ahead[-1]
-            if name in self._queue and not self._queue[name]:
-                return name
-            self._ahead.pop()
-            if name in self._queue:
-                self._queue[name] = False
-        return None
+        if not self._queue:
+            return None
+        name = self._hand or next(iter(self._queue))
+        while self._queue[name]:
+            self._queue[name] = False
+            newer = self._newer.get(name, "")
+            name = newer if newer not in {"", self._newest} else next(iter(self._queue))
+        self._hand = name
+        return name
 
     def memory(self, name: str) -> tuple[int, float]:
         """Return the mark, and a rank that grows with each call: names are asked for in the queue's order."""
@@ -201,6 +219,7 @@ class Sieve:
 
     def restore(self, name: str, size: int, count: int, rank: float) -> None:
         """Take in a name."""
+        self._link(next(reversed(self._queue), ""), name)
         self._queue[name] = count > 0
 
 

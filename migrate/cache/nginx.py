@@ -37,9 +37,9 @@ def config(site: Site) -> str:
     The folder's dot files are never served: the cache's own are among them. Types that a browser would run
     are sandboxed, as the cache's own answers are. Symbolic links that the app made are not followed.
 
-    What is no plain file here is the cache's to answer, by `error_page` and not by `try_files`, which would open
-    each file twice. So a folder must neither redirect (301; its Location stays, on what is then a 404) nor show
-    its index.html: no file is called ``.none``.
+    What is no plain file here is the cache's to answer, by `error_page` and not by `try_files`, which would
+    open each file twice. So a folder must neither redirect (301; its Location stays, on what is then a 404)
+    nor show its index.html: no file is called ``.none``.
     """
     root, socket = _plain(str(site.root)), _plain(str(site.socket))
     path = "/" + _plain(site.web_path.strip("/"))
