@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from migrate.files import (
     Choices,
@@ -39,7 +37,6 @@ from swarmstead.table import TABLE
 __all__ = ["command"]
 
 _F = Callable[..., Any]
-_SHOWN_NAMES = 20
 
 
 @click.group(name="files", context_settings={"help_option_names": ["-h", "--help"]})
@@ -139,31 +136,13 @@ def _show(options: dict[str, Any], event: str, fields: dict[str, Any], title: st
     if options["as_json"]:
         click.echo(json.dumps({"event": event, **fields}))
     elif not options["quiet"]:
-        table = Table(title=title, show_header=False, title_justify="left")
-        for name, value in fields.items():
-            if isinstance(value, list):
-                _list_row(table, name, value)
-            elif value not in ("", {}, None):
-                table.add_row(name.replace("_", " "), _words(value))
-        Console(highlight=False).print(table)
+        from migrate.cli.report import print_report  # noqa: PLC0415 - what a script does not wait for
+
+        print_report(fields, title)
 
 
 def _moment(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _words(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{k.replace('_', ' ')} {_words(v)}" for k, v in value.items() if v)
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _list_row(table: Table, name: str, values: list[Any]) -> None:
-    if not values:
-        return
-    shown = [f"{v['name']}: {v['why']}" if isinstance(v, dict) else str(v) for v in values[:_SHOWN_NAMES]]
-    more = len(values) - len(shown)
-    table.add_row(name.replace("_", " "), "\n".join([*shown, *([f"… and {more:,} more"] if more else [])]))
 
 
 @command.command()

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from swarmstead.errors import InputError, SwarmsteadError, Throttled
 
 __all__ = ["Bill", "Call", "Prices", "monthly"]
@@ -122,6 +120,8 @@ class Prices:
     @classmethod
     def load(cls, path: Path) -> "Prices":
         """Read a YAML file of some of these names. Raises InputError naming file and key."""
+        import yaml  # noqa: PLC0415 - a hundredth of a second, for a file that few have
+
         try:
             found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         except OSError as error:

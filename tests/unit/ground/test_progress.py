@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from swarmstead.logs import hide
-from swarmstead.progress import TerminalReporter, reporter
+from swarmstead.progress import reporter
+from swarmstead.terminal import TerminalReporter
 
 
 def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
