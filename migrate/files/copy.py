@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from migrate.files.crew import Crew
+from migrate.files.feed import Feed
 from migrate.files.manifest import Confirmed, Manifest, Row, Upload
 from migrate.files.names import Limits, shown
 from migrate.files.pace import Climb, Gate, Limiter, Timetable, climb
+from migrate.files.parts import Uploads
 from migrate.files.scan import Links, Odd, OddNames, open_below, scan
-from migrate.files.send import Sender, TheirsIsNewer, Uploads
+from migrate.files.send import Sender, Sent, TheirsIsNewer
 from migrate.remotes import Remote, Stored
 from swarmstead.errors import Corrupt, Refused, SwarmsteadError
 from swarmstead.progress import Job, QuietReporter, Reporter
@@ -25,11 +27,10 @@ _RECORD_SECONDS = 0.5
 _LOOK_SECONDS = 2.0
 _FILE_COST_BYTES = 100_000
 """What a file costs besides its bytes, so that one rate speaks of small and of large files."""
-_FIRST_TRANSFERS, _MOST_TRANSFERS = 8, 32
-_FEED = 8
-"""Files that wait for each that is sent: enough for the time between two looks."""
-_Sent: TypeAlias = tuple[Confirmed, bool] | None
-_Outcome: TypeAlias = tuple[Row, _Sent | BaseException]
+_FIRST_TRANSFERS, _MOST_TRANSFERS = 16, 32
+_FEED = 9
+"""Files given out for each that may be under way: enough for the time between two looks."""
+_Outcome: TypeAlias = tuple[Row, Sent | BaseException]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ class _Pass:
         self._climb = Climb(choices.transfers or _FIRST_TRANSFERS)
         self._gate = Gate(self._climb.limit)
         self._moved = 0
+        self._empty = False  # whether the remote had nothing before the first copy
         self._job: Job | None = None
         self._fatal: SwarmsteadError | None = None
         self._slowed = remote.bill.slowed
@@ -182,6 +184,8 @@ class _Pass:
             self._manifest.forget_upload(name)
 
     def _there(self, name: str) -> Stored | None:
+        if self._empty:
+            return None
         with self._lock:
             return self._manifest.there(name)
 
@@ -200,6 +204,7 @@ class _Pass:
         self._check_gone(totals)
         if not self._manifest.ledger.done("learnt"):
             self._manifest.learn(self._remote.list())
+        self._empty = self._manifest.there() is None
         self._report.unchanged = totals["files"] - totals["todo"]
         title = f"Copy {totals['todo']} files"
         with self._reporter.job(title, total=totals["todo_bytes"], unit="bytes") as self._job:
@@ -214,18 +219,21 @@ class _Pass:
     def _send_all(self) -> None:
         """Keep the crew fed, and write down what ended twice a second: each commit is an fsync."""
         finished: list[_Outcome] = []
-        rows = self._rows()
+        ahead = self._remote.capabilities.sends_ahead
+        feed = Feed(self._rows(large=True), self._rows(large=False), self._gate, ahead=ahead)
         looked = recorded = time.monotonic()
-        crew: Crew[Row, _Sent] = Crew(self._sender.send, self._gate, most=self._most)
+        crew: Crew[Row, Sent] = Crew(self._sender.send_together, self._gate, most=self._most)
         try:
             with crew:
                 while not self._fatal:
                     self._stop.check()
-                    while crew.waiting < _FEED * self._gate.limit and (row := next(rows, None)):
-                        crew.give(row)
+                    while crew.under_way < _FEED * self._gate.limit and (bundle := feed.next()):
+                        crew.give(*bundle)
                     if not crew.under_way:
                         break
-                    finished += crew.outcomes(_RECORD_SECONDS)
+                    ended = crew.outcomes(_RECORD_SECONDS)
+                    feed.ended(row for row, _ in ended)
+                    finished += ended
                     now = time.monotonic()
                     if now - recorded > _RECORD_SECONDS:
                         self._record(finished)
@@ -238,13 +246,12 @@ class _Pass:
         if self._fatal:
             raise self._fatal
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self, *, large: bool) -> Iterator[Row]:
         after = b""
         while True:
             with self._lock:
-                batch = self._manifest.todo(after, _MARK_BATCH)
-                if batch:
-                    self._manifest.sending(batch)
+                batch = self._manifest.todo(after, _MARK_BATCH, large=large)
+                self._manifest.sending(batch)
             if not batch:
                 return
             yield from batch

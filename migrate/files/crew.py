@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -17,15 +17,22 @@ _Result = TypeVar("_Result")
 
 
 class Crew(Generic[_Job, _Result]):
-    """`most` threads that work on jobs, as many of them at once as the gate lets through.
+    """`most` threads that work on bundles of jobs, as many jobs at once as the gate lets through.
 
-    Left by an error, it drops the jobs that nobody has begun; `outcomes` still gives those that were.
+    work: takes a bundle and how many of it to have under way, and returns the result, or the error, of each
+    job. Left by an error, the crew drops the bundles that nobody has begun; `outcomes` gives the others.
     """
 
-    def __init__(self, work: Callable[[_Job], _Result], gate: Gate, *, most: int) -> None:
+    def __init__(
+        self,
+        work: Callable[[Sequence[_Job], int], Sequence[_Result | BaseException]],
+        gate: Gate,
+        *,
+        most: int,
+    ) -> None:
         self._work, self._gate = work, gate
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._done: SimpleQueue[tuple[_Job, _Result | BaseException]] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[Sequence[_Job], int] | None] = SimpleQueue()
+        self._done: SimpleQueue[list[tuple[_Job, _Result | BaseException]]] = SimpleQueue()
         self._threads = [threading.Thread(target=self._run, name=f"copy-{n}") for n in range(most)]
         self.under_way = 0
 
@@ -39,44 +46,41 @@ class Crew(Generic[_Job, _Result]):
     ) -> None:
         while True:
             try:
-                self._jobs.get_nowait()
+                bundle = self._jobs.get_nowait()
             except Empty:
                 break
-            self.under_way -= 1
+            self.under_way -= len(bundle[0]) if bundle else 0
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
             thread.join()
 
-    @property
-    def waiting(self) -> int:
-        """Return how many jobs nobody has begun."""
-        return self._jobs.qsize()
-
-    def give(self, job: _Job) -> None:
-        """Add a job."""
-        self.under_way += 1
-        self._jobs.put(job)
+    def give(self, jobs: Sequence[_Job], at_once: int) -> None:
+        """Add a bundle, of which so many are worked on at once."""
+        self.under_way += len(jobs)
+        self._jobs.put((jobs, at_once))
 
     def outcomes(self, seconds: float) -> list[tuple[_Job, _Result | BaseException]]:
         """Return the jobs that ended, each with its result or error; wait so long for the first one."""
-        found = []
+        found: list[tuple[_Job, _Result | BaseException]] = []
         try:
             if seconds:
-                found.append(self._done.get(timeout=seconds))
+                found += self._done.get(timeout=seconds)
                 time.sleep(_GATHER_SECONDS)  # a wake-up for each would take the time of the threads
             while True:
-                found.append(self._done.get_nowait())
+                found += self._done.get_nowait()
         except Empty:
             pass
         self.under_way -= len(found)
         return found
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while bundle := self._jobs.get():
+            jobs, at_once = bundle
+            results: Sequence[_Result | BaseException]
             try:
-                with self._gate:
-                    result: _Result | BaseException = self._work(job)
+                with self._gate.passing(at_once):
+                    results = self._work(jobs, at_once)
             except BaseException as error:  # noqa: BLE001 - whoever takes the outcome raises it
-                result = error
-            self._done.put((job, result))
+                results = [error] * len(jobs)
+            self._done.put([*zip(jobs, results, strict=True)])

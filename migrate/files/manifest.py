@@ -17,7 +17,10 @@ from migrate.files.scan import Found, Odd
 from migrate.ledger import Ledger
 from migrate.remotes import Stored
 
-__all__ = ["Confirmed", "Entry", "Manifest", "Row", "Upload"]
+__all__ = ["LARGE_BYTES", "Confirmed", "Entry", "Manifest", "Row", "Upload"]
+
+LARGE_BYTES = 8 * 1024 * 1024
+"""Larger files are few, and are kept apart (the schema names the number, too: an index is on it)."""
 
 _SCHEMA = """
 create table if not exists entry (
@@ -31,6 +34,7 @@ create table if not exists entry (
 ) strict, without rowid;
 create index if not exists entry_name on entry (name);
 create index if not exists entry_inode on entry (device, inode) where links > 1;
+create index if not exists entry_large on entry (path) where size > 8388608;
 create index if not exists entry_sending on entry (path) where sending;
 create table if not exists odd (name text, kind text, why text, primary key (name, kind)) strict;
 create table if not exists there (
@@ -47,12 +51,16 @@ create view if not exists row as
 create view if not exists todo as
     select * from row
     where sha1 = '' or (sent_size, sent_mtime_ns, sent_ctime_ns) is not (size, mtime_ns, ctime_ns);
+create view if not exists todo_large as select * from todo where size > 8388608;
+create view if not exists todo_small as select * from todo where size <= 8388608;
 create view if not exists gone as
     select path, name, size, mtime_ns, ctime_ns, target, followed, sending,
         coalesce(sha1, '') as sha1, coalesce(tag, '') as tag, sent_size, sent_mtime_ns, sent_ctime_ns
     from entry where seen < (select cast(value as integer) from note where name = 'scan');
 """
 
+_TODO_LARGE = "select * from todo_large where path > ? order by path limit ?"
+_TODO_SMALL = "select * from todo_small where path > ? order by path limit ?"
 _BATCH = 1000
 
 
@@ -214,9 +222,9 @@ class Manifest:
 
     # The copy
 
-    def todo(self, after: bytes, limit: int) -> list[Row]:
-        """Return the next files that the remote has not confirmed as they are, by path."""
-        return self._rows("select * from todo where path > ? order by path limit ?", (after, limit))
+    def todo(self, after: bytes, limit: int, *, large: bool) -> list[Row]:
+        """Return the next files that the remote has not confirmed as they are, by path: large, or not."""
+        return self._rows(_TODO_LARGE if large else _TODO_SMALL, (after, limit))
 
     def gone(self) -> list[Row]:
         """Return the files that the last scan did not see any more."""
@@ -278,9 +286,11 @@ class Manifest:
             )
             self.ledger.record(db, "learnt")
 
-    def there(self, name: str) -> Stored | None:
-        """Return what the remote had under a name before the first copy."""
-        row = self.ledger.db.execute("select * from there where name = ?", (name,)).fetchone()
+    def there(self, name: str | None = None) -> Stored | None:
+        """Return what the remote had under a name, or any name, before the first copy."""
+        row = self.ledger.db.execute(
+            "select * from there where name = ?1 or ?1 is null limit 1", (name,)
+        ).fetchone()
         return Stored(*row) if row else None
 
     # Uploads in parts

@@ -4,16 +4,18 @@ import re
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 import click
 
+from migrate.remotes import CHUNK_BYTES, Source
 from swarmstead.errors import UsageError
 from swarmstead.sizes import Size
 
-__all__ = ["Climb", "Gate", "Limiter", "Timetable", "climb"]
+__all__ = ["Climb", "Gate", "Limiter", "Paced", "Timetable", "climb"]
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MINUTES, _WEEK_MINUTES = 24 * 60, 7 * 24 * 60
@@ -103,6 +105,27 @@ class Limiter:
             self._sleep(start - now)
 
 
+class Paced:
+    """A source that is read no faster than a limiter allows."""
+
+    def __init__(self, source: Source, limiter: Limiter) -> None:
+        self._source, self._limiter = source, limiter
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to so many bytes, when they may go."""
+        data = self._source.read(CHUNK_BYTES if size < 0 else size)
+        self._limiter.take(len(data))
+        return data
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to an offset."""
+        return self._source.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the offset."""
+        return self._source.tell()
+
+
 @dataclass(frozen=True, slots=True)
 class Climb:
     """Where the search for the best concurrency stands. rate: bytes and files per second, as one number."""
@@ -143,13 +166,16 @@ class Gate:
             self._limit = limit
             self._condition.notify_all()
 
-    def __enter__(self) -> None:
+    @contextmanager
+    def passing(self, number: int) -> Iterator[None]:
+        """Go through with so many, all or none; more than the limit go when nobody is inside."""
         with self._condition:
-            while self._inside >= self._limit:
+            while self._inside and self._inside + number > self._limit:
                 self._condition.wait()
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._condition:
-            self._inside -= 1
-            self._condition.notify()
+            self._inside += number
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._inside -= number
+                self._condition.notify_all()

@@ -5,6 +5,7 @@ its own retries are switched off, since ours have a deadline. Every put carries 
 large file's parts do, and the whole file's SHA-1 goes with it as ``large_file_sha1``.
 """
 
+import io
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -159,6 +160,12 @@ class B2Remote:
         if (answer["contentLength"], answer["contentSha1"]) != (size, sha1):
             raise Corrupt("B2 took other bytes than were sent", subject=self._subject(name))
         return self._listed(answer)
+
+    def put_later(
+        self, name: str, data: bytes, *, sha1: str, md5: str = "", mtime_ns: int = 0
+    ) -> Callable[[], Stored]:
+        """Return what stores the bytes: nothing is sent ahead here."""
+        return lambda: self.put(name, io.BytesIO(data), size=len(data), sha1=sha1, md5=md5, mtime_ns=mtime_ns)
 
     @contextmanager
     def get(self, name: str, *, start: int = 0, end: int | None = None) -> Iterator[Body | None]:

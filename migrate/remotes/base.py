@@ -7,7 +7,7 @@ answers must be ours), a local folder's bytes, read again. `Stored.tag` is that 
 listing: so one call tells of a thousand objects whether they still are what was put.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -103,7 +103,8 @@ class About:
 class Capabilities:
     """What a kind of remote can do, and its limits. Sizes in bytes.
 
-    listed_tags_prove: whether a listing's tag was computed by the remote from the bytes.
+    listed_tags_prove: whether a listing's tag was computed by the remote from the bytes. sends_ahead: whether
+    `put_later` sends before it is asked for the answer.
     """
 
     kind: Literal["file", "s3", "b2"]
@@ -115,6 +116,7 @@ class Capabilities:
     listed_tags_prove: bool
     keeps_versions: bool
     lists_unfinished: bool = True
+    sends_ahead: bool = False
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -136,6 +138,14 @@ class Remote(Protocol):
 
         md5: hex, where the caller knows it already; else it is computed where it is needed.
         Raises Corrupt when the bytes are not those of `sha1`.
+        """
+
+    def put_later(
+        self, name: str, data: bytes, *, sha1: str, md5: str = "", mtime_ns: int = 0
+    ) -> Callable[[], Stored]:
+        """Send the bytes where the remote sends ahead; return what stores them as `put` does, once.
+
+        So one thread has several small objects under way.
         """
 
     def get(

@@ -5,12 +5,13 @@ through: sending it again would make a second version, so the remote is asked fi
 goes on where it broke, as long as the object is still the same.
 """
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from migrate.remotes.base import About, Body, Part, Remote, Source, Stored, Unfinished
 from migrate.remotes.retry import Retry
-from swarmstead.errors import Corrupt, Throttled, Unreachable
+from swarmstead.errors import Corrupt, SwarmsteadError, Throttled, Unreachable
 
 __all__ = ["Guarded"]
 
@@ -32,14 +33,53 @@ class Guarded:
         self, name: str, source: Source, *, size: int, sha1: str, md5: str = "", mtime_ns: int = 0
     ) -> Stored:
         """Store the bytes, once."""
+        return self._put(name, source, size, sha1, md5, mtime_ns)
+
+    def put_later(
+        self, name: str, data: bytes, *, sha1: str, md5: str = "", mtime_ns: int = 0
+    ) -> Callable[[], Stored]:
+        """Send the bytes; what waits for the answer tries again, too."""
+        first = self._ahead(name, data, sha1, md5, mtime_ns)
+        return lambda: self._put(name, io.BytesIO(data), len(data), sha1, md5, mtime_ns, first)
+
+    def _ahead(
+        self, name: str, data: bytes, sha1: str, md5: str, mtime_ns: int
+    ) -> Callable[[], Stored] | None:
+        """Send for the first time, where the breaker lets it; an error is that of the first answer."""
+        if self.retry.breaker.failing:
+            return None
+        try:
+            return self.driver.put_later(name, data, sha1=sha1, md5=md5, mtime_ns=mtime_ns)
+        except SwarmsteadError as error:
+            told = error
+
+        def answer() -> Stored:
+            raise told
+
+        return answer
+
+    def _put(
+        self,
+        name: str,
+        source: Source,
+        size: int,
+        sha1: str,
+        md5: str,
+        mtime_ns: int,
+        first: Callable[[], Stored] | None = None,
+    ) -> Stored:
+        """Store the bytes, once. first: waits for the answer to what was sent already."""
         start, lost = source.tell(), False
 
         def once() -> Stored:
-            nonlocal lost
+            nonlocal lost, first
             if lost and (found := self._there(name, size, sha1)):
                 return found
             source.seek(start)
+            answer, first = first, None
             try:
+                if answer:
+                    return answer()
                 return self.driver.put(name, source, size=size, sha1=sha1, md5=md5, mtime_ns=mtime_ns)
             except Unreachable as error:
                 lost = not isinstance(error, Throttled)

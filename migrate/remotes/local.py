@@ -1,12 +1,13 @@
 """``file:///FOLDER``: the embedded default, for one machine and for tests."""
 
 import hashlib
+import io
 import json
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from errno import EDQUOT, EFBIG, ENAMETOOLONG, ENOSPC
 from itertools import islice
@@ -125,6 +126,12 @@ class LocalRemote:
                 temporary.unlink(missing_ok=True)
         except OSError as error:
             raise _told(error, self.url + name) from None
+
+    def put_later(
+        self, name: str, data: bytes, *, sha1: str, md5: str = "", mtime_ns: int = 0
+    ) -> Callable[[], Stored]:
+        """Return what stores the bytes: nothing is sent ahead here."""
+        return lambda: self.put(name, io.BytesIO(data), size=len(data), sha1=sha1, md5=md5, mtime_ns=mtime_ns)
 
     @contextmanager
     def get(self, name: str, *, start: int = 0, end: int | None = None) -> Iterator[Body | None]:

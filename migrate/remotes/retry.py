@@ -80,6 +80,12 @@ class Breaker:
         """Return whether calls are held back now."""
         return self.seconds_left() > 0
 
+    @property
+    def failing(self) -> bool:
+        """Return whether the last calls failed: it is open, or about to try whether the server is back."""
+        with self._lock:
+            return self._row >= self._failures
+
     def seconds_left(self) -> float:
         """Return for how many seconds calls are held back, 0 for none."""
         with self._lock:

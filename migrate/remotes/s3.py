@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from mimetypes import guess_type
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from migrate.remotes.base import CHUNK_BYTES, About, Body, Capabilities, Part, Source, Stored, Unfinished
 from migrate.remotes.bill import Bill
@@ -64,6 +64,7 @@ class S3Remote:
         longest_segment=1024,
         listed_tags_prove=True,
         keeps_versions=False,
+        sends_ahead=True,
     )
 
     def __init__(
@@ -123,6 +124,19 @@ class S3Remote:
         path: str = "",
     ) -> Answer:
         """Sign and send one request. path: the bucket's own, where it is not about an object."""
+        return self._ask_later(method, name, headers, query=query, body=body, size=size, path=path)()
+
+    def _ask_later(
+        self,
+        method: str,
+        name: str,
+        headers: dict[str, str],
+        *,
+        query: dict[str, str] | None = None,
+        body: Source | bytes = b"",
+        size: int = 0,
+        path: str = "",
+    ) -> Callable[[], Answer]:
         key = self._key()
         path = path or path_of(self._bucket, self._prefix + name)
         search = canonical_query(query or {})
@@ -140,7 +154,7 @@ class S3Remote:
             now=time.time(),
         )
         target = f"{path}?{search}" if search else path
-        return self._wire.ask(method, target, full, body=body, size=size, subject=self._subject(name))
+        return self._wire.ask_later(method, target, full, body=body, size=size, subject=self._subject(name))
 
     def _metadata(self, name: str, sha1: str, mtime_ns: int) -> dict[str, str]:
         found = {"content-type": _content_type(name), "x-amz-meta-sha1": sha1}
@@ -167,12 +181,21 @@ class S3Remote:
             source.seek(start)
             body = source
         headers = self._metadata(name, sha1, mtime_ns)
-        tag = self._sent("put", name, headers, body, size=size, md5=md5)
+        tag = self._sent("put", name, headers, body, size=size, md5=md5)()
         return Stored(name, size, sha1, tag, mtime_ns)
+
+    def put_later(
+        self, name: str, data: bytes, *, sha1: str, md5: str = "", mtime_ns: int = 0
+    ) -> Callable[[], Stored]:
+        """Send the bytes; the answer is waited for by what is returned."""
+        size = len(data)
+        md5 = md5 or hashlib.md5(data, usedforsecurity=False).hexdigest()
+        tag = self._sent("put", name, self._metadata(name, sha1, mtime_ns), data, size=size, md5=md5)
+        return lambda: Stored(name, size, sha1, tag(), mtime_ns)
 
     def _sent(
         self,
-        call: str,
+        call: Literal["put", "part"],
         name: str,
         headers: dict[str, str],
         body: Source | bytes,
@@ -180,12 +203,16 @@ class S3Remote:
         size: int,
         md5: str,
         query: dict[str, str] | None = None,
-    ) -> str:
-        """PUT bytes; return the ETag, which proves them."""
-        self.bill.count("part" if call == "part" else "put", sent=size)
+    ) -> Callable[[], str]:
+        """PUT bytes; return what waits for the ETag, which proves them."""
+        self.bill.count(call, sent=size)
         headers["content-length"] = str(size)
         headers["content-md5"] = base64.b64encode(bytes.fromhex(md5)).decode()
-        answer = self._ask("PUT", name, headers, query=query, body=body, size=size)
+        asked = self._ask_later("PUT", name, headers, query=query, body=body, size=size)
+        return lambda: self._proof(name, asked(), md5)
+
+    def _proof(self, name: str, answer: Answer, md5: str) -> str:
+        """Return an answer's ETag. Raises Corrupt where it says of other bytes."""
         try:
             text = answer.text()
             if answer.status != 200:  # noqa: PLR2004
@@ -301,7 +328,7 @@ class S3Remote:
     ) -> Part:
         """Store one part; the server checks its MD5."""
         query = {"partNumber": str(number), "uploadId": upload}
-        self._sent("part", name, {}, source, size=size, md5=digest, query=query)
+        self._sent("part", name, {}, source, size=size, md5=digest, query=query)()
         return Part(number, size, digest)
 
     def parts(self, name: str, upload: str) -> dict[int, Part]:

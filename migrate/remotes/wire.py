@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -136,7 +136,7 @@ class Wire:
         self._idle: list[_Connection] = []
         self._lock = threading.Lock()
 
-    def _take(self) -> tuple[_Connection, bool]:
+    def take(self) -> tuple[_Connection, bool]:
         """Return a connection, and whether it was used before."""
         with self._lock:
             while self._idle:
@@ -180,45 +180,86 @@ class Wire:
     ) -> Answer:
         """Send a request with `size` bytes of `body`; return the answer, its body unread.
 
-        A kept connection that turns out to be dead is replaced once, as long as nothing was answered on it.
         Raises Unreachable.
         """
+        return self.ask_later(method, target, headers, body=body, size=size, subject=subject)()
+
+    def ask_later(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        *,
+        body: Source | bytes = b"",
+        size: int = 0,
+        subject: str = "",
+    ) -> Callable[[], Answer]:
+        """Send a request; return what waits for its answer, to be called once. Both raise Unreachable."""
         lines = [f"{method} {target} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
         head = "\r\n".join(lines).encode()
-        start = body.tell() if not isinstance(body, bytes) else 0
-        while True:
-            kept = False
-            try:
-                connection, kept = self._take()
-            except OSError as error:
-                raise _unreachable(error, self.endpoint) from None
-            try:
-                if not isinstance(body, bytes):
-                    body.seek(start)
-                self._send(connection.sock, head, body, size)
-                return self._answer(connection, method)
-            except (OSError, ValueError) as error:
-                connection.sock.close()
-                if kept and isinstance(error, ConnectionError):
-                    continue
-                raise _unreachable(error, subject or self.endpoint) from None
+        return _Request(self, method, head, body, size, subject or self.endpoint)
 
-    def _send(self, sock: socket.socket, head: bytes, body: Source | bytes, size: int) -> None:
+
+class _Request:
+    """A request that was sent; called, it waits for the answer.
+
+    A kept connection that turns out to be dead is replaced once, as long as nothing was answered on it.
+    """
+
+    def __init__(
+        self, wire: Wire, method: str, head: bytes, body: Source | bytes, size: int, subject: str
+    ) -> None:
+        self._wire, self._method, self._subject = wire, method, subject
+        self._head, self._body, self._size = head, body, size
+        self._start = 0 if isinstance(body, bytes) else body.tell()
+        self._connection, self._kept = self._sent()
+
+    def __call__(self) -> Answer:
+        while True:
+            try:
+                return self._answer()
+            except (OSError, ValueError) as error:
+                self._give_up(error)
+            self._connection, self._kept = self._sent()
+
+    def _sent(self) -> tuple[_Connection, bool]:
+        """Send it; return the connection, and whether it was used before."""
+        while True:
+            try:
+                self._connection, self._kept = self._wire.take()
+            except OSError as error:
+                raise _unreachable(error, self._wire.endpoint) from None
+            try:
+                self._send()
+            except OSError as error:
+                self._give_up(error)
+            else:
+                return self._connection, self._kept
+
+    def _give_up(self, error: Exception) -> None:
+        """Close the connection. Raises Unreachable, unless it was a kept one that had died."""
+        self._connection.sock.close()
+        if not (self._kept and isinstance(error, ConnectionError)):
+            raise _unreachable(error, self._subject) from None
+
+    def _send(self) -> None:
+        sock, body = self._connection.sock, self._body
         if isinstance(body, bytes):
-            sock.sendall(head + body)
+            sock.sendall(self._head + body)
             return
-        sock.sendall(head)
+        body.seek(self._start)
+        sock.sendall(self._head)
         try:
-            sent = _send_body(sock, body, size)
+            sent = _send_body(sock, body, self._size)
         except ConnectionError:
             # The server may have refused the request before its end: its answer says more than our error.
             return
-        if sent != size:
+        if sent != self._size:
             # The file became shorter: the request cannot be completed.
-            raise OSError(f"the source ended after {sent} of {size} bytes")
+            raise OSError(f"the source ended after {sent} of {self._size} bytes")
 
-    def _answer(self, connection: _Connection, method: str) -> Answer:
-        deadline = time.monotonic() + _HEAD_SECONDS
+    def _answer(self) -> Answer:
+        connection, deadline = self._connection, time.monotonic() + _HEAD_SECONDS
         status, headers = 100, dict[str, str]()
         while status < 200:  # noqa: PLR2004 - 1xx: the answer proper follows
             first, *lines = connection.head(deadline).decode("latin-1").split("\r\n")
@@ -227,8 +268,8 @@ class Wire:
             for line in lines:
                 name, _, value = line.partition(":")
                 headers[name.strip().lower()] = value.strip()
-        answer = Answer(status, headers, connection, self)
-        if method == "HEAD" or status in {204, 304}:
+        answer = Answer(status, headers, connection, self._wire)
+        if self._method == "HEAD" or status in {204, 304}:
             answer.bodiless = True
         elif headers.get("transfer-encoding", "").lower() == "chunked":
             answer.body = connection.chunked()

@@ -6,30 +6,26 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from migrate.files import Choices, Manifest, Timetable, open_below
+from migrate.files import Choices, Manifest, Timetable, copy_pass, open_below
 from migrate.files import send as sending
 from migrate.remotes import Remote
 from migrate.remotes.testkit import B2Server, Fault, S3Proxy
-from swarmstead.errors import Denied, Exhausted, Refused
+from swarmstead.errors import Denied, Exhausted, Refused, Stopped
+from swarmstead.stop import Stop
 from tests.integration.files.conftest import Place
 
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let 12 MiB be a large file, of parts as small as S3 takes."""
-    monkeypatch.setattr("migrate.files.send.WHOLE_BYTES", 1024 * 1024)
-    monkeypatch.setattr("migrate.files.send.PART_BYTES", 5 * 1024 * 1024)
-    monkeypatch.setattr(
-        "migrate.files.send.Sender.__init__.__kwdefaults__",
-        {
-            **(sending.Sender.__init__.__kwdefaults__ or {}),
-            "large": 10 * 1024 * 1024,
-        },
-    )
+    monkeypatch.setattr("migrate.files.send.LARGE_BYTES", 1024 * 1024)
+    monkeypatch.setattr("migrate.files.parts.PART_BYTES", 5 * 1024 * 1024)
+    monkeypatch.setattr("migrate.files.send.IN_PARTS_BYTES", 10 * 1024 * 1024)
 
 
 def test_a_tree_arrives_and_a_second_pass_sends_nothing(place: Place) -> None:
@@ -161,6 +157,27 @@ def test_a_file_that_is_written_while_read_is_taken_again_until_it_holds_still(
     report = place.copy()
     assert report.changing == []
     assert place.there() == {"busy": b"2" * 2_000_000}
+    assert place.verify()[0].proved
+
+
+def test_a_small_file_that_is_written_while_it_is_under_way_is_taken_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        place.write(f"busy {number}", b"0")
+    real, written = type(place.remote).put_later, set[str]()
+
+    def put_later(self: Remote, name: str, *given: object, **more: object) -> object:
+        end = real(self, name, *given, **more)  # type: ignore[arg-type]
+        if name not in written:  # somebody writes while the answer is on its way
+            written.add(name)
+            (place.root / name).write_text(name * 9)
+        return end
+
+    monkeypatch.setattr(type(place.remote), "put_later", put_later)
+    report = place.copy()
+    assert (report.changing, report.copied) == ([], 6)
+    assert place.there() == {f"busy {number}": f"busy {number}".encode() * 9 for number in range(6)}
     assert place.verify()[0].proved
 
 
@@ -296,6 +313,48 @@ def test_a_stormy_server_ends_in_one_version_of_each(b2_place: Place, b2: B2Serv
     assert report.whole
     assert b2_place.there() == files
     assert {tuple(b2.versions(name)) for name in files} == {("upload",)}
+
+
+def test_a_stormy_s3_server_ends_with_all_of_it(s3_place: Place, proxy: S3Proxy) -> None:
+    files = s3_place.tree(60)
+    proxy.faults.add(
+        *(
+            replace(fault, method="PUT", path="/pictures/")
+            for fault in (
+                Fault("status", status=503, code="SlowDown", retry_after="0", times=7),
+                Fault("lost", times=5),
+                Fault("flip", times=3),
+                Fault("drop", times=5),
+            )
+        )
+    )
+    report = s3_place.copy()
+    assert proxy.faults.shown == 20
+    assert report.whole
+    assert s3_place.there() == files
+    assert s3_place.verify(download=True)[0].proved
+
+
+def test_told_to_stop_no_more_files_are_begun_and_the_next_pass_sends_the_rest(
+    s3_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"{number:03}": b"%d" % number for number in range(200)}
+    for name, data in files.items():
+        s3_place.write(name, data)
+    stop, real = Stop(), type(s3_place.remote).put_later
+
+    def put_later(self: Remote, name: str, *given: object, **more: object) -> object:
+        stop.request()
+        return real(self, name, *given, **more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(s3_place.remote), "put_later", put_later)
+        with Manifest(s3_place.path) as manifest, pytest.raises(Stopped):
+            copy_pass(s3_place.root, s3_place.remote, manifest, stop=stop, choices=Choices(transfers=8))
+    assert 1 <= len(s3_place.there()) <= 8
+    report = s3_place.copy()
+    assert report.whole
+    assert s3_place.there() == files
 
 
 def test_a_limit_of_bandwidth_holds(s3_place: Place) -> None:

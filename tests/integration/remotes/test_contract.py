@@ -53,6 +53,23 @@ def test_sizes(remote: Remote, size: int) -> None:
     assert (found.size, found.sha1) == (size, sha1(data))
 
 
+def test_put_later_stores_what_put_would_and_many_may_be_under_way(remote: Remote) -> None:
+    put(remote, "replaced", b"before")
+    datas = {"empty": b"", "replaced": b"after", **{f"many/{n}": bytes([n]) * n * 999 for n in range(1, 9)}}
+    ends = {
+        name: remote.put_later(name, data, sha1=sha1(data), mtime_ns=1_700_000_000_123_000_000)
+        for name, data in datas.items()
+    }
+    for name, end in reversed(ends.items()):
+        stored = end()
+        assert (stored.name, stored.size, stored.sha1) == (name, len(datas[name]), sha1(datas[name]))
+    for name, data in datas.items():
+        assert read(remote, name) == data
+        found = remote.head(name)
+        assert found is not None
+        assert (found.sha1, found.mtime_ns) == (sha1(data), 1_700_000_000_123_000_000)
+
+
 @pytest.mark.parametrize(
     ("start", "end"), [(0, 1), (0, None), (3, 7), (9, 10), (5, None), (0, 100), (10, None), (50, 60), (4, 4)]
 )

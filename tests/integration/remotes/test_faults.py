@@ -36,8 +36,12 @@ class Bench:
             self.url, endpoint=self.endpoint, key_id=key_id, key=key, policy=policy, breaker=breaker
         )
 
-    def put(self, name: str = "x", data: bytes = DATA) -> None:
-        self.remote.put(name, io.BytesIO(data), size=len(data), sha1=hashlib.sha1(data).hexdigest())
+    def put(self, name: str = "x", data: bytes = DATA, *, later: bool = False) -> None:
+        sha1 = hashlib.sha1(data).hexdigest()
+        if later:
+            self.remote.put_later(name, data, sha1=sha1)()
+        else:
+            self.remote.put(name, io.BytesIO(data), size=len(data), sha1=sha1)
 
     def read(self, name: str = "x") -> bytes | None:
         with self.remote.get(name) as body:
@@ -81,11 +85,14 @@ def upload_path(bench: Bench) -> tuple[str, str]:
     ],
     ids=lambda fault: f"{fault.kind}{fault.status}",
 )
-def test_a_put_survives_a_bad_moment_and_makes_one_version(bench: Bench, fault: Fault) -> None:
+@pytest.mark.parametrize("later", [False, True])
+def test_a_put_survives_a_bad_moment_and_makes_one_version(
+    bench: Bench, fault: Fault, *, later: bool
+) -> None:
     bench.put("warm", b"up")
     method, path = upload_path(bench)
     bench.faults.add(replace(fault, method=method, path=path))
-    bench.put()
+    bench.put(later=later)
     assert bench.faults.shown >= 1
     assert bench.read() == DATA
     if bench.b2:
@@ -103,11 +110,12 @@ def test_retry_after_is_waited_for(bench: Bench) -> None:
     assert bench.remote.bill.slowed == 1
 
 
-def test_bytes_that_change_under_way_are_noticed_and_sent_again(bench: Bench) -> None:
+@pytest.mark.parametrize("later", [False, True])
+def test_bytes_that_change_under_way_are_noticed_and_sent_again(bench: Bench, *, later: bool) -> None:
     bench.put("warm", b"up")
     method, path = upload_path(bench)
     bench.faults.add(Fault("flip", method=method, path=path))
-    bench.put()
+    bench.put(later=later)
     assert bench.faults.shown == 1
     assert bench.read() == DATA
 
