@@ -1,6 +1,7 @@
 """Sessions from PHP's files to Redis, beside `redis-cli --pipe` (the limit), redis-py and a PHP loop."""
 
 import contextlib
+import fcntl
 import os
 import resource
 import shutil
@@ -60,7 +61,6 @@ class Measures:
     def __init__(self, files: Path, count: int, work: Path, socket: str) -> None:
         self.files, self.count, self.work, self.socket = files, count, work, socket
         self.pipe = SHM / f"swarmstead-bench-{os.getpid()}.resp"
-        self._turn = 0
 
     def _fresh(self) -> None:
         with redis.Redis(unix_socket_path=self.socket) as server:
@@ -73,15 +73,13 @@ class Measures:
             raise SystemExit(f"{size} of {self.count} sessions in Redis: the figure would be a lie")
         return self.count / seconds
 
-    def _state(self) -> Path:
-        self._turn += 1
-        return self.work / f"state-{self._turn}"
-
     def ours(self) -> float:
         """Copy with locks, owner check, TTL and ledger."""
         self._fresh()
         source = PhpFiles(self.files, max_lifetime=LIFETIME)
-        with RedisTarget(f"unix://{self.socket}") as target, State(self._state()) as state:
+        # A ledger of its own each time: with one that knows another folder it would be a delta pass.
+        fresh = tempfile.TemporaryDirectory(dir=self.work)
+        with fresh as name, RedisTarget(f"unix://{self.socket}") as target, State(Path(name) / "l") as state:
             started = time.perf_counter()
             copy_pass(source, target, state)
             return self._checked(time.perf_counter() - started)
@@ -140,6 +138,23 @@ class Measures:
 
         return scan
 
+    def bare_reads(self) -> float:
+        """Open, lock, look at, read and close every file, on one core: what no copy can do without."""
+        shared, flags = (
+            fcntl.LOCK_SH | fcntl.LOCK_NB,
+            os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOATIME,
+        )
+        folder, names = os.open(self.files, os.O_RDONLY), [entry.name for entry in os.scandir(self.files)]
+        started = time.perf_counter()
+        for name in names:
+            file = os.open(name, flags, dir_fd=folder)
+            fcntl.flock(file, shared)
+            os.read(file, os.fstat(file).st_size + 1)
+            os.close(file)
+        seconds = time.perf_counter() - started
+        os.close(folder)
+        return self.count / seconds
+
     def bare_scan(self) -> float:
         """Look at every file by scandir and stat, and do nothing with it."""
         started = time.perf_counter()
@@ -177,6 +192,7 @@ def measure(bench: Bench, files: Path, count: int, work: Path, socket: str, wher
         )  # fmt: skip
     finally:
         one.pipe.unlink(missing_ok=True)
+    bench.compare(f"bare reads on one core, {where}", unit="files/s", ours=one.bare_reads)
     bench.compare(
         f"copy against redis-py, {where}", unit=unit, ours=one.ours, peer=one.redis_py,
         peer_name="redis-py pipeline(500)",

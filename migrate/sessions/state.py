@@ -62,10 +62,12 @@ class State:
 
     def marker(self) -> Callable[[bytes], int]:
         """Return the function from a Redis key to its mark: 64 bits of BLAKE2b under this move's own key."""
-        blake, key, from_bytes = hashlib.blake2b, self._key, int.from_bytes
+        keyed, from_bytes = hashlib.blake2b(digest_size=8, key=self._key).copy, int.from_bytes
 
         def mark(name: bytes) -> int:
-            return from_bytes(blake(name, digest_size=8, key=key).digest(), "little")
+            digest = keyed()
+            digest.update(name)
+            return from_bytes(digest.digest(), "little")
 
         return mark
 

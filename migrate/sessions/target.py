@@ -14,9 +14,9 @@ from .resp import Address, Connection, Reply, retrying
 __all__ = ["RedisTarget", "Writer", "escape_glob"]
 
 _T = TypeVar("_T")
-_BATCH_RECORDS = 256
-_BATCH_BYTES = 1 << 18
-_UNDER_WAY = 16
+_BATCH_RECORDS = 128
+_BATCH_BYTES = 1 << 17  # less than a socket's buffer: sending a batch waits for nobody
+_UNDER_WAY = 32
 _SCAN_COUNT = 2000
 _OK = b"+OK\r\n"
 
