@@ -147,6 +147,17 @@ class FileSource:
             finally:
                 os.close(descriptor)
 
+    def count(self) -> int:
+        """Return how many files there are, sessions or not."""
+        count = 0
+        for folder in self._list_folders():
+            try:
+                with os.scandir(folder) as listing:
+                    count += sum(1 for _ in listing)
+            except OSError as error:
+                raise _unlistable(error, folder) from None
+        return count
+
     def read(self, entry: Entry, now: float) -> Read:
         """Read one file under the lock that its framework asks for."""
         place, _, name, folder = entry

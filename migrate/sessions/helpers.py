@@ -168,7 +168,7 @@ def helped_copy(
     ended = 0
     # Halves, not runs in turn: the ledger keeps the order of the scan. Listing is a tenth of the work. What
     # comes or goes meanwhile may shift the boundary by a session, which the next pass then sees as new.
-    count = sum(1 for _ in source.entries(stamps=False))
+    count = source.count()
     try:
         for share in range(helpers):
             start, end = count * share // helpers, count * (share + 1) // helpers

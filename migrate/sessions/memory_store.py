@@ -58,6 +58,10 @@ class MemoryStore:
         for sid, data in sorted(self._sessions.items()):
             yield _number(sid.encode()), _number(data) if stamps else 0, sid, 0
 
+    def count(self) -> int:
+        """Return how many sessions there are."""
+        return sum(1 for _ in self.entries(stamps=False))
+
     def read(self, entry: Entry, now: float) -> Read:
         """Return the session as it was at that look."""
         place, _, sid, _ = entry

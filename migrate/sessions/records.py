@@ -65,6 +65,9 @@ class Source(Protocol):
         Raises InputError when the store cannot be listed at all.
         """
 
+    def count(self) -> int:
+        """Return how many entries there are now, by the quickest way."""
+
     def read(self, entry: Entry, now: float) -> Read:
         """Read one session.
 

@@ -28,6 +28,8 @@ __all__ = ["Address", "Connection", "Reply", "error_of", "pack", "retrying"]
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 _T = TypeVar("_T")
 _READ = 1 << 18
+_SEND_ROOM = 1 << 22
+_SO_SNDBUFFORCE = 32  # asm-generic/socket.h; the socket module has no name for it
 _DEFAULT_PORT = 6379
 
 
@@ -109,6 +111,14 @@ def error_of(line: bytes, where: str) -> SwarmsteadError:
     return SwarmsteadError(f"Redis answered {code.decode('ascii', 'replace')}", subject=where)
 
 
+def _make_room(sock: socket.socket) -> None:
+    """Let several batches wait in a Unix socket, so that who sends them goes on reading files meanwhile."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_ROOM)
+    except PermissionError:  # only root may have more than net.core.wmem_max
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_ROOM)
+
+
 class Connection:
     """One connection, opened at the first use.
 
@@ -153,6 +163,7 @@ class Connection:
                 plain = socket.socket(socket.AF_UNIX)
                 plain.settimeout(self.timeout_seconds)
                 plain.connect(address.path)
+                _make_room(plain)
             else:
                 plain = socket.create_connection((address.host, address.port), self.timeout_seconds)
                 plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

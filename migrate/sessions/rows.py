@@ -121,6 +121,11 @@ class RowSource:
             rows = self.database.rows(f"{source} where {self._id} > ? {page}", rows[-1][0]) if full else []
         self._listed, self._ahead = [], {}
 
+    def count(self) -> int:
+        """Return how many rows there are."""
+        ((count,),) = self.database.rows(f"select count(*) from {self.form.table}")  # noqa: S608
+        return int(count)
+
     def _fetch(self, identities: list[str]) -> dict[str, _Row]:
         columns = f"{self._id}, {self._payload}, {self._when}, md5({self._payload})"
         marks = ", ".join("?" * len(identities))
