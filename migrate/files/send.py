@@ -91,7 +91,7 @@ class Sender:
         descriptor = open_below(self._root, row.path)
         try:
             before = Still.of(descriptor)
-            data = whole(descriptor, before.size)
+            data = whole(descriptor, min(before.size, TOGETHER_BYTES))  # it may have grown since the scan
             sha1, md5 = self._digests(data)
             answer = self._remote.put_later(row.name, data, sha1=sha1, md5=md5, mtime_ns=before.mtime_ns)
         except BaseException:

@@ -140,10 +140,16 @@ def test_exec_runs_inside_and_dies_with_the_node(lab: Lab) -> None:
 
 
 @pytest.fixture(scope="module")
-def hasty_lab(lab_machine: None) -> Iterator[Lab]:
-    """A lab that calls a node Down after some 4 seconds, where the engine's own 12 to 15 teach nothing."""
+def shared_hasty_lab(lab_machine: None) -> Iterator[Lab]:
     with Lab.up(name=f"test-h{os.getpid()}", heartbeat=1) as running:
         yield running
+
+
+@pytest.fixture
+def hasty_lab(shared_hasty_lab: Lab) -> Lab:
+    """A lab that calls a node Down after some 4 seconds, where the engine's own 12 to 15 teach nothing."""
+    shared_hasty_lab.reset()
+    return shared_hasty_lab
 
 
 def test_killed_shows_down_and_start_brings_it_back(hasty_lab: Lab) -> None:
@@ -153,14 +159,14 @@ def test_killed_shows_down_and_start_brings_it_back(hasty_lab: Lab) -> None:
         "service", "create", "-d", "--name", "web", "--mode", "global", "--no-resolve-image", base, *_SERVE
     )
     node = lab.node("n3")
-    _wait(lambda: bool(_container(lab, "n3")), 20, "a task on n3")
+    _wait(lambda: bool(_container(lab, "n3")), 60, "a task on n3")
     node.kill()
     assert node.state == "down"
     assert node.members() == set()
-    _wait(lambda: _state(lab, "n3") == "down", 25, "n3 Down")
+    _wait(lambda: _state(lab, "n3") == "down", 60, "n3 Down")
     node.start()
-    _wait(lambda: _state(lab, "n3") == "ready", 20, "n3 Ready again")
-    _wait(lambda: bool(_container(lab, "n3")), 20, "a task on n3 again")
+    _wait(lambda: _state(lab, "n3") == "ready", 60, "n3 Ready again")
+    _wait(lambda: bool(_container(lab, "n3")), 60, "a task on n3 again")
 
 
 def test_dockerd_alone_can_die(lab: Lab) -> None:
@@ -177,16 +183,15 @@ def test_dockerd_alone_can_die(lab: Lab) -> None:
 
 def test_a_hung_node_and_a_cut_one_show_down_and_come_back(hasty_lab: Lab) -> None:
     lab = hasty_lab
-    lab.reset()
     lab.node("n2").pause()
     lab.node("n3").partition()
     assert lab.node("n2").state == "paused"
     assert not lab.node("n2").engine.answers(timeout=1)
     assert lab.node("n3").engine.answers()
-    _wait(lambda: {_state(lab, "n2"), _state(lab, "n3")} == {"down"}, 25, "both Down")
+    _wait(lambda: {_state(lab, "n2"), _state(lab, "n3")} == {"down"}, 60, "both Down")
     lab.node("n2").resume()
     lab.node("n3").heal()
-    _wait(lambda: {_state(lab, "n2"), _state(lab, "n3")} == {"ready"}, 25, "both Ready")
+    _wait(lambda: {_state(lab, "n2"), _state(lab, "n3")} == {"ready"}, 60, "both Ready")
 
 
 def test_two_sides_cannot_talk_and_each_reaches_the_third(lab: Lab) -> None:
