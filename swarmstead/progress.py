@@ -13,7 +13,7 @@ from typing import Protocol
 
 from swarmstead.logs import masked
 
-__all__ = ["Job", "JsonReporter", "QuietReporter", "Reporter", "reporter"]
+__all__ = ["Job", "JsonReporter", "QuietReporter", "Reporter"]
 
 _JSON_INTERVAL_SECONDS = 1.0
 
@@ -110,14 +110,3 @@ class JsonReporter:
         job = _JsonJob(self, title, total, unit)
         yield job
         job.tell("done")
-
-
-def reporter(*, as_json: bool = False, quiet: bool = False) -> Reporter:
-    """Return the reporter that ``--json`` and ``--quiet`` ask for."""
-    if as_json:
-        return JsonReporter()
-    if quiet:
-        return QuietReporter()
-    from swarmstead.terminal import TerminalReporter  # noqa: PLC0415 - what a script does not wait for
-
-    return TerminalReporter()

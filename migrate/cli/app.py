@@ -13,7 +13,7 @@ from migrate.app import Detected, Home, Move, Plan, detect, draft, read_values
 from migrate.app import plan as plans
 from migrate.cli.tables import report_table
 from swarmstead.errors import InputError, Refused, UsageError
-from swarmstead.progress import reporter
+from swarmstead.reporters import reporter
 from swarmstead.stop import stop_on_signals
 
 __all__ = ["command"]

@@ -29,7 +29,8 @@ from migrate.files import (
 from migrate.remotes import Prices, Remote, monthly, open_remote
 from swarmstead.errors import Different, Refused
 from swarmstead.logs import set_up_logging
-from swarmstead.progress import Reporter, reporter
+from swarmstead.progress import Reporter
+from swarmstead.reporters import reporter
 from swarmstead.settings import settings
 from swarmstead.stop import Stop, stop_on_signals
 from swarmstead.table import TABLE

@@ -8,7 +8,7 @@ from rich.console import Console
 from migrate.app import Rollback
 from migrate.cli.tables import report_table
 from migrate.cli.verify import find_home, saved_plan
-from swarmstead.progress import reporter
+from swarmstead.reporters import reporter
 from swarmstead.stop import stop_on_signals
 
 __all__ = ["command"]

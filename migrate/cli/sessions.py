@@ -31,7 +31,8 @@ from migrate.sessions import cutover as cut_over
 from migrate.sessions import reverse as bring_back
 from migrate.sessions import verify as prove
 from swarmstead.errors import Different, InputError, Refused, SwarmsteadError, UsageError
-from swarmstead.progress import Reporter, reporter
+from swarmstead.progress import Reporter
+from swarmstead.reporters import reporter
 from swarmstead.settings import settings
 from swarmstead.stop import Stop, stop_on_signals
 from swarmstead.table import TABLE

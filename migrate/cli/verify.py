@@ -10,7 +10,7 @@ from migrate.app import Home, Proof, prove
 from migrate.app import plan as plans
 from migrate.cli.tables import proof_table
 from swarmstead.errors import Different
-from swarmstead.progress import reporter
+from swarmstead.reporters import reporter
 from swarmstead.stop import stop_on_signals
 
 __all__ = ["command", "find_home", "saved_plan"]

@@ -122,21 +122,11 @@ class S3Remote:
         body: Source | bytes = b"",
         size: int = 0,
         path: str = "",
-    ) -> Answer:
-        """Sign and send one request. path: the bucket's own, where it is not about an object."""
-        return self._ask_later(method, name, headers, query=query, body=body, size=size, path=path)()
-
-    def _ask_later(
-        self,
-        method: str,
-        name: str,
-        headers: dict[str, str],
-        *,
-        query: dict[str, str] | None = None,
-        body: Source | bytes = b"",
-        size: int = 0,
-        path: str = "",
     ) -> Callable[[], Answer]:
+        """Sign and send one request; return what waits for its answer.
+
+        path: the bucket's own, where it is not about an object.
+        """
         key = self._key()
         path = path or path_of(self._bucket, self._prefix + name)
         search = canonical_query(query or {})
@@ -154,7 +144,7 @@ class S3Remote:
             now=time.time(),
         )
         target = f"{path}?{search}" if search else path
-        return self._wire.ask_later(method, target, full, body=body, size=size, subject=self._subject(name))
+        return self._wire.ask(method, target, full, body=body, size=size, subject=self._subject(name))
 
     def _metadata(self, name: str, sha1: str, mtime_ns: int) -> dict[str, str]:
         found = {"content-type": _content_type(name), "x-amz-meta-sha1": sha1}
@@ -208,7 +198,7 @@ class S3Remote:
         self.bill.count(call, sent=size)
         headers["content-length"] = str(size)
         headers["content-md5"] = base64.b64encode(bytes.fromhex(md5)).decode()
-        asked = self._ask_later("PUT", name, headers, query=query, body=body, size=size)
+        asked = self._ask("PUT", name, headers, query=query, body=body, size=size)
         return lambda: self._proof(name, asked(), md5)
 
     def _proof(self, name: str, answer: Answer, md5: str) -> str:
@@ -236,7 +226,7 @@ class S3Remote:
             headers["range"] = f"bytes={start}-{'' if end is None else end - 1}"
         if end is not None and end <= start:
             headers["range"] = f"bytes={start}-{start}"
-        answer = self._ask("GET", name, headers)
+        answer = self._ask("GET", name, headers)()
         try:
             yield self._body(name, answer, start, end)
         finally:
@@ -275,7 +265,7 @@ class S3Remote:
     def head(self, name: str) -> Stored | None:
         """Describe an object."""
         self.bill.count("head")
-        answer = self._ask("HEAD", name, {})
+        answer = self._ask("HEAD", name, {})()
         answer.close()
         if answer.status == 404:  # noqa: PLR2004
             return None
@@ -288,7 +278,7 @@ class S3Remote:
         self.bill.count("list")
         before = self._prefix
         asked = query(before + prefix, before + after if after else "", limit)
-        answer = self._ask("GET", "", {}, query=asked, path=path_of(self._bucket, ""))
+        answer = self._ask("GET", "", {}, query=asked, path=path_of(self._bucket, ""))()
         try:
             body = b"".join(answer.chunks())
         except OSError as error:

@@ -177,24 +177,12 @@ class Wire:
         body: Source | bytes = b"",
         size: int = 0,
         subject: str = "",
-    ) -> Answer:
-        """Send a request with `size` bytes of `body`; return the answer, its body unread.
-
-        Raises Unreachable.
-        """
-        return self.ask_later(method, target, headers, body=body, size=size, subject=subject)()
-
-    def ask_later(
-        self,
-        method: str,
-        target: str,
-        headers: Mapping[str, str],
-        *,
-        body: Source | bytes = b"",
-        size: int = 0,
-        subject: str = "",
     ) -> Callable[[], Answer]:
-        """Send a request; return what waits for its answer, to be called once. Both raise Unreachable."""
+        """Send a request with `size` bytes of `body`; return what waits for its answer, its body unread.
+
+        That is to be called once, and is what a caller with several requests under way calls later. Both
+        raise Unreachable.
+        """
         lines = [f"{method} {target} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
         head = "\r\n".join(lines).encode()
         return _Request(self, method, head, body, size, subject or self.endpoint)

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from swarmstead.logs import hide
-from swarmstead.progress import reporter
+from swarmstead.reporters import reporter
 from swarmstead.terminal import TerminalReporter
 
 
