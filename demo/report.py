@@ -57,7 +57,7 @@ class Outcome:
             "Pictures lost": self.files_lost,
             "Requests the killed node took with it": self.failed_of_killed_node,
             "Requests that failed otherwise": self.failed_otherwise,
-            "Requests waited at the switch (s)": f"{self.hold_seconds:.1f}",
+            "Requests waited at the switch (s)": f"{self.hold_seconds:.2f}",
             "Longest wait of any request (s)": f"{self.longest_wait_seconds:.1f}",
             "Node reported down after (s)": f"{self.node_reported_down_after_seconds:.1f}",
             "migrate verify": "all proved" if self.verified else "NOT PROVED",

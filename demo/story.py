@@ -164,7 +164,7 @@ class Story:
     def _migrate(self, move: Move) -> float:
         with self._screen.step(APP) as note:
             hold_seconds = move.apply(note)
-            note(f"requests waited {hold_seconds:.1f} s at the switch")
+            note(f"requests waited {hold_seconds:.2f} s at the switch")
         return hold_seconds
 
     def _verify(self, move: Move) -> bool:
