@@ -6,6 +6,7 @@ server which drips bytes is noticed), file bodies by sendfile(2) on plain connec
 
 import io
 import os
+import select
 import socket
 import ssl
 import threading
@@ -24,6 +25,7 @@ _SILENCE_SECONDS = 30.0
 _HEAD_SECONDS = 60.0
 _LONGEST_HEAD = 64 * 1024
 _LONGEST_ERROR = 64 * 1024
+_SAFE = ("GET", "HEAD")
 _IDLE_SECONDS = 20.0
 """A connection unused for longer is not trusted: the server may have closed it."""
 
@@ -33,6 +35,13 @@ class _Connection:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock, self.rest, self.used_at = sock, b"", time.monotonic()
+
+    @property
+    def closed(self) -> bool:
+        """Return whether the server has closed it; also where it sent what nobody asked for."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(0))
 
     def receive(self) -> bytes:
         data = self.sock.recv(CHUNK_BYTES)
@@ -141,7 +150,7 @@ class Wire:
         with self._lock:
             while self._idle:
                 connection = self._idle.pop()
-                if time.monotonic() - connection.used_at < _IDLE_SECONDS:
+                if time.monotonic() - connection.used_at < _IDLE_SECONDS and not connection.closed:
                     return connection, True
                 connection.sock.close()
         sock: socket.socket = socket.create_connection(self._address, _CONNECT_SECONDS)
@@ -191,7 +200,8 @@ class Wire:
 class _Request:
     """A request that was sent; called, it waits for the answer.
 
-    A kept connection that turns out to be dead is replaced once, as long as nothing was answered on it.
+    A kept connection that turns out to be dead is replaced, as long as the request did not go out whole. One
+    that did may have been acted upon: it is asked again only where that changes nothing.
     """
 
     def __init__(
@@ -207,6 +217,8 @@ class _Request:
             try:
                 return self._answer()
             except (OSError, ValueError) as error:
+                if self._whole and self._method not in _SAFE:
+                    self._kept = False
                 self._give_up(error)
             self._connection, self._kept = self._sent()
 
@@ -231,9 +243,10 @@ class _Request:
             raise _unreachable(error, self._subject) from None
 
     def _send(self) -> None:
-        sock, body = self._connection.sock, self._body
+        sock, body, self._whole = self._connection.sock, self._body, False
         if isinstance(body, bytes):
             sock.sendall(self._head + body)
+            self._whole = True
             return
         body.seek(self._start)
         sock.sendall(self._head)
@@ -245,6 +258,7 @@ class _Request:
         if sent != self._size:
             # The file became shorter: the request cannot be completed.
             raise OSError(f"the source ended after {sent} of {self._size} bytes")
+        self._whole = True
 
     def _answer(self) -> Answer:
         connection, deadline = self._connection, time.monotonic() + _HEAD_SECONDS
