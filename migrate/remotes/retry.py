@@ -17,6 +17,8 @@ from swarmstead.errors import Corrupt, SwarmsteadError, Throttled, Unreachable
 __all__ = ["PATIENT", "PROMPT", "Breaker", "Policy", "Retry", "next_wait"]
 
 _T = TypeVar("_T")
+_SLOWER = 2
+"""Doublings more, where a server asked to slow down; a stray 500 is over by the next moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Policy:
     fails_fast: bool = False
 
 
-PATIENT = Policy(deadline=1800)
+PATIENT = Policy(deadline=1800, first=0.1)
 """For a long copy: a server may be away for minutes."""
 
 PROMPT = Policy(deadline=2, first=0.2, longest=1, fails_fast=True)
@@ -51,7 +53,8 @@ def next_wait(
         return 0.0 if attempt < policy.corrupt_tries else None
     if not isinstance(error, Unreachable):
         return None
-    backoff = min(policy.longest, policy.first * 2.0 ** min(attempt - 1, 30)) * (0.5 + jitter / 2)
+    doublings = min(attempt - 1, 30) + (_SLOWER if isinstance(error, Throttled) else 0)
+    backoff = min(policy.longest, policy.first * 2.0**doublings) * (0.5 + jitter / 2)
     wait = max(backoff, error.wait_seconds) if isinstance(error, Throttled) else backoff
     return wait if elapsed + wait <= policy.deadline else None
 

@@ -368,9 +368,9 @@ def test_a_limit_of_bandwidth_holds(s3_place: Place) -> None:
 def test_calls_are_counted_and_few(s3_place: Place, proxy: S3Proxy) -> None:
     s3_place.tree(50)
     proxy.faults.requests.clear()
-    report = s3_place.copy()
-    # One put for each file, one listing; a call may be sent again where the machine is very slow.
-    assert 51 <= len(proxy.faults.requests) <= 55
+    # One after the other: rclone's server answers 500 now and then to files that meet in a new folder.
+    report = s3_place.copy(Choices(transfers=1))
+    assert len(proxy.faults.requests) == 51  # a put for each file, and a listing
     assert report.bill["class_a"] == 50
     assert report.bill["class_c"] == 1
     proxy.faults.requests.clear()

@@ -35,10 +35,15 @@ def test_what_no_try_can_help_is_final(error: SwarmsteadError) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "jitter", "wait"), [(1, 1, 0.5), (1, 0, 0.25), (3, 1, 2), (9, 1, 30), (500, 1, 30)]
+    ("attempt", "jitter", "wait"), [(1, 1, 0.1), (1, 0, 0.05), (3, 1, 0.4), (10, 1, 30), (500, 1, 30)]
 )
 def test_silence_backs_off(attempt: int, jitter: float, wait: float) -> None:
     assert next_wait(Unreachable("x"), attempt=attempt, elapsed=0, policy=PATIENT, jitter=jitter) == wait
+
+
+def test_who_is_asked_to_slow_down_waits_longer_than_after_silence() -> None:
+    waits = [next_wait(Throttled("x"), attempt=n, elapsed=0, policy=PATIENT, jitter=1) for n in (1, 2, 9)]
+    assert waits == [0.4, 0.8, 30]
 
 
 def test_a_server_that_says_how_long_is_believed_up_to_the_deadline() -> None:
