@@ -94,7 +94,7 @@ def start_dockerd(
     config = folder / "daemon.json"
     config.write_text(json.dumps(_daemon(folder, gateway, parent) | dict(settings), indent=1))
     # What a killed dockerd leaves: it would refuse to start, or wait for a containerd that is a zombie.
-    containerd = Path(f"/proc/{anchor}/root/run/docker/containerd/containerd.pid")
+    containerd = Path("/proc", str(anchor), "root", "run/docker/containerd/containerd.pid")
     for stale in (socket, folder / "docker.pid", containerd):
         stale.unlink(missing_ok=True)
     dockerd = os.environ.get("SWARMSTEAD_LAB_DOCKERD") or "dockerd"

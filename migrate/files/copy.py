@@ -204,7 +204,7 @@ class _Pass:
         self._check_gone(totals)
         if not self._manifest.ledger.done("learnt"):
             self._manifest.learn(self._remote.list())
-        self._empty = self._manifest.there() is None
+        self._empty = self._manifest.began_empty()
         self._report.unchanged = totals["files"] - totals["todo"]
         title = f"Copy {totals['todo']} files"
         with self._reporter.job(title, total=totals["todo_bytes"], unit="bytes") as self._job:

@@ -286,12 +286,14 @@ class Manifest:
             )
             self.ledger.record(db, "learnt")
 
-    def there(self, name: str | None = None) -> Stored | None:
-        """Return what the remote had under a name, or any name, before the first copy."""
-        row = self.ledger.db.execute(
-            "select * from there where name = ?1 or ?1 is null limit 1", (name,)
-        ).fetchone()
+    def there(self, name: str) -> Stored | None:
+        """Return what the remote had under a name before the first copy."""
+        row = self.ledger.db.execute("select * from there where name = ?", (name,)).fetchone()
         return Stored(*row) if row else None
+
+    def began_empty(self) -> bool:
+        """Return whether the remote had nothing before the first copy."""
+        return self.ledger.db.execute("select 1 from there limit 1").fetchone() is None
 
     # Uploads in parts
 

@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.programs import free_port
 
-__all__ = ["KEY", "KEY_ID", "Server", "moto_s3", "rclone_program", "rclone_s3"]
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["KEY", "KEY_ID", "Server", "moto_s3", "rclone_program", "rclone_s3", "s3_client"]
 
 KEY_ID, KEY = "test-key-id", "test-secret-key"
 
@@ -67,6 +71,21 @@ def _started(words: list[str], port: int, env: dict[str, str]) -> Iterator[int]:
         process.wait()
 
 
+def s3_client(url: str, *, tries: int = 5) -> "S3Client":
+    """Return boto3's own client of a server here, to see what ours did."""
+    import boto3  # noqa: PLC0415 - a third of a second that most tests do not need
+    from botocore.config import Config  # noqa: PLC0415
+
+    return boto3.client(
+        "s3",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=KEY_ID,
+        aws_secret_access_key=KEY,
+        config=Config(retries={"total_max_attempts": tries}),
+    )
+
+
 @contextmanager
 def rclone_s3(bucket: str = "pictures") -> Iterator[Server]:
     """Serve a temporary folder as S3, with one bucket and one key."""
@@ -95,15 +114,7 @@ def moto_s3(bucket: str = "pictures") -> Iterator[Server]:
         [str(program), "-p", str(port)], port, {**os.environ, "MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "1"}
     ) as pid:
         url = f"http://127.0.0.1:{port}"
-        import boto3  # noqa: PLC0415 - only here
-
-        client = boto3.client(
-            "s3",
-            endpoint_url=url,
-            region_name="us-east-1",
-            aws_access_key_id=KEY_ID,
-            aws_secret_access_key=KEY,
-        )
+        client = s3_client(url)
         client.create_bucket(Bucket=bucket)
         client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         yield Server(url, bucket, None, pid)

@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
 import pytest
 
 from migrate.remotes import open_remote
 from migrate.remotes.testkit import B2Server, S3Proxy
 from tests.integration.files.conftest import Place
-from tests.support.s3servers import KEY, KEY_ID, moto_s3
+from tests.support.s3servers import KEY, KEY_ID, moto_s3, s3_client
 
 LONG = os.environ.get("SWARMSTEAD_TEST_LONG") == "1"
 
@@ -49,13 +48,7 @@ class Target:
     def of_s3(cls) -> Iterator["Target"]:
         """Give a server that keeps versions, behind a proxy that counts."""
         with moto_s3() as moto, S3Proxy.running(moto.url) as proxy:
-            client = boto3.client(
-                "s3",
-                endpoint_url=moto.url,
-                region_name="us-east-1",
-                aws_access_key_id=KEY_ID,
-                aws_secret_access_key=KEY,
-            )
+            client = s3_client(moto.url)
 
             def versions(name: str) -> int:
                 found = client.list_object_versions(Bucket="pictures", Prefix=name).get("Versions", [])

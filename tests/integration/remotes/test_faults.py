@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from migrate.remotes import Breaker, Policy, Remote, open_remote
 from migrate.remotes.testkit import B2Server, Fault, Faults, S3Proxy
 from swarmstead.errors import Corrupt, Denied, Exhausted, InputError, SwarmsteadError, Throttled, Unreachable
-from tests.support.s3servers import KEY, KEY_ID, rclone_s3
+from tests.support.s3servers import KEY, KEY_ID, rclone_s3, s3_client
 
 QUICK = Policy(deadline=8, first=0.01, longest=0.1)
 DATA = bytes(range(256)) * 2000
@@ -273,14 +271,7 @@ def test_rights_of_an_application_key_decide_and_deleting_needs_no_right_to_dele
 
 def test_the_strict_server_refuses_the_headers_that_b2_refuses_and_we_send_none(s3_upstream: str) -> None:
     with S3Proxy.running(s3_upstream) as proxy:
-        client = boto3.client(
-            "s3",
-            endpoint_url=proxy.url,
-            region_name="us-east-1",
-            aws_access_key_id=KEY_ID,
-            aws_secret_access_key=KEY,
-            config=Config(retries={"total_max_attempts": 1}),
-        )
+        client = s3_client(proxy.url, tries=1)
         with pytest.raises(ClientError, match="Unsupported header"):
             client.put_object(Bucket="pictures", Key="trap", Body=b"x")
         assert proxy.refused
